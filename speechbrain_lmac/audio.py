@@ -1,0 +1,388 @@
+"""Reading, checking, resampling and writing audio; windows over long clips.
+
+Everything that enters the package from a file passes ``read``, so a waveform
+past this point is mono, float32, finite and not empty.
+"""
+
+import contextlib
+import math
+import os
+import struct
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from speechbrain_lmac.errors import AudioInputError
+
+# Programs that write to a pipe cannot know the length beforehand and leave a
+# size of about 2 or 4 GB in the header (sox: 0x7FFFF000 and more, ffmpeg:
+# 0xFFFFFFFF). That means "until the end of the file", not "cut short".
+_UNKNOWN_SIZE = 0x7FFFF000
+
+
+class AudioInfo(NamedTuple):
+    """What the header of an audio file says."""
+
+    duration: float  # seconds
+    sample_rate: int
+    channels: int
+
+
+def info(path: str | Path) -> AudioInfo:
+    """Reads the header of an audio file.
+
+    Arguments
+    ---------
+    path : str | Path
+        A wav, flac, ogg or mp3 file.
+
+    Returns
+    -------
+    AudioInfo
+        ``duration`` in seconds, ``sample_rate`` in Hz and ``channels``. An
+        unusable file raises AudioInputError.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "half.wav"
+    >>> write(path, torch.zeros(8000), 16000)
+    >>> info(path)
+    AudioInfo(duration=0.5, sample_rate=16000, channels=1)
+    """
+    with _open(path) as file:
+        return AudioInfo(file.frames / file.samplerate, file.samplerate, file.channels)
+
+
+def read(
+    path: str | Path, sample_rate: int | None = None, start: int = 0, frames: int = -1
+) -> Tensor:
+    """Reads an audio file as one channel of finite float32 samples.
+
+    Arguments
+    ---------
+    path : str | Path
+        A wav, flac, ogg or mp3 file of any sample rate; channels are averaged.
+    sample_rate : int, optional
+        Resample to this rate in Hz; None keeps the rate of the file.
+    start : int
+        First sample to read, counted at the rate of the file.
+    frames : int
+        How many samples to read, counted at the rate of the file; -1 reads to
+        the end, and there are fewer where the file ends earlier.
+
+    Returns
+    -------
+    Tensor
+        The waveform [N]. AudioInputError, in one line with the remedy, when the
+        file is missing, empty, not audio, cut short, without samples, or holds
+        NaN or infinite samples.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "tone.wav"
+    >>> write(path, torch.sin(torch.arange(44100) * 0.1), 44100)
+    >>> read(path, sample_rate=16000).shape
+    torch.Size([16000])
+    """
+    import soundfile
+
+    with _open(path) as file:
+        if start >= file.frames:
+            raise AudioInputError(
+                f"{path}: reading from sample {start} is past the end of its "
+                f"{file.frames} samples; give an earlier start"
+            )
+        wanted = file.frames - start
+        if frames >= 0:
+            wanted = min(wanted, frames)
+        try:
+            file.seek(start)
+            samples = file.read(wanted, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise AudioInputError(
+                f"{path}: damaged or cut short; copy or convert it again"
+            ) from error
+        rate = file.samplerate
+        # The length of an mp3 file may be an estimate from its first frames.
+        least = min(wanted, 1) if file.format == "MP3" else wanted
+    if len(samples) < least:
+        raise AudioInputError(
+            f"{path}: cut short, {len(samples)} of {wanted} samples are there; "
+            "copy or convert it again"
+        )
+    waveform = torch.from_numpy(samples).mean(dim=1)  # N x channels -> N
+    if not waveform.isfinite().all():
+        raise AudioInputError(
+            f"{path}: holds NaN or infinite samples; export it again as 16-bit PCM"
+        )
+    return waveform if sample_rate is None else resample(waveform, rate, sample_rate)
+
+
+def write(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
+    """Writes a 16-bit PCM wav file, whole or not at all.
+
+    A waveform whose peak is above 1 is scaled down to a peak of 1 rather than
+    clipped; any other keeps its level. Missing folders are made.
+
+    Arguments
+    ---------
+    path : str | Path
+        The file to write, replaced if it is there.
+    waveform : Tensor
+        Samples [N], full scale at 1. NaN or infinite ones raise AudioInputError.
+    sample_rate : int
+        In Hz.
+
+    Returns
+    -------
+    None
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "loud.wav"
+    >>> write(path, torch.tensor([0.0, 4.0, -2.0]), 16000)
+    >>> read(path).round(decimals=3)
+    tensor([ 0.0000,  1.0000, -0.5000])
+    """
+    import soundfile
+
+    waveform = waveform.detach().to("cpu", torch.float32)
+    if not waveform.isfinite().all():
+        raise AudioInputError(
+            f"{path}: not written, the waveform holds NaN or infinite samples; "
+            "check what it was computed from"
+        )
+    if waveform.numel():
+        waveform = waveform / waveform.abs().max().clamp(min=1.0)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, since a rename is atomic only within one file system.
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        os.fchmod(handle, 0o644)  # mkstemp makes files private
+        with os.fdopen(handle, "wb") as file:
+            soundfile.write(
+                file, waveform.numpy(), sample_rate, subtype="PCM_16", format="WAV"
+            )
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
+    """Changes the sample rate (windowed sinc, differentiable).
+
+    Arguments
+    ---------
+    waveform : Tensor
+        Samples [..., N].
+    from_rate : int
+        The rate of the waveform in Hz.
+    to_rate : int
+        The rate wanted in Hz.
+
+    Returns
+    -------
+    Tensor
+        Samples [..., ceil(N * to_rate / from_rate)].
+
+    Example
+    -------
+    >>> resample(torch.zeros(2, 100), 44100, 16000).shape
+    torch.Size([2, 37])
+    """
+    if from_rate == to_rate:
+        return waveform
+    import torchaudio
+
+    return torchaudio.functional.resample(waveform, from_rate, to_rate)
+
+
+def rms_db(waveform: Tensor) -> Tensor:
+    """Level in dB re full scale (a square wave of peak 1 has 0 dB).
+
+    Arguments
+    ---------
+    waveform : Tensor
+        Samples [..., N].
+
+    Returns
+    -------
+    Tensor
+        Levels [...]; -120 at the lowest, which is what silence gives.
+
+    Example
+    -------
+    >>> rms_db(torch.full((100,), 0.1))
+    tensor(-20.)
+    """
+    return 10 * waveform.square().mean(dim=-1).clamp(min=1e-12).log10()
+
+
+def windows(length: int, window: int, hop: int) -> list[int]:
+    """Where windows over a clip start, so that they cover all of it.
+
+    The last window is moved back to end with the clip: a classifier then hears
+    a full window of sound there and not a rest padded with silence.
+
+    Arguments
+    ---------
+    length : int
+        Samples of the clip.
+    window : int
+        Samples of a window.
+    hop : int
+        Samples from one start to the next.
+
+    Returns
+    -------
+    list[int]
+        The first sample of each window; [0] where one window is enough.
+
+    Example
+    -------
+    >>> windows(length=25, window=10, hop=8)
+    [0, 8, 15]
+    """
+    if length <= window:
+        return [0]
+    return [*range(0, length - window, hop), length - window]
+
+
+def split(waveform: Tensor, window: int, overlap: int) -> Tensor:
+    """Cuts a clip into overlapping windows.
+
+    Arguments
+    ---------
+    waveform : Tensor
+        Samples [N]. A clip shorter than one window is padded with zeros.
+    window : int
+        Samples of a window.
+    overlap : int
+        Samples that neighbours share, less than a window. The last two may
+        share more (see ``windows``).
+
+    Returns
+    -------
+    Tensor
+        Windows [W, window], which ``join`` puts together again.
+
+    Example
+    -------
+    >>> split(torch.arange(7.0), window=4, overlap=2)
+    tensor([[0., 1., 2., 3.],
+            [2., 3., 4., 5.],
+            [3., 4., 5., 6.]])
+    """
+    padded = torch.nn.functional.pad(waveform, (0, max(0, window - len(waveform))))
+    starts = windows(len(waveform), window, window - overlap)
+    return torch.stack([padded[start : start + window] for start in starts])
+
+
+def join(pieces: Tensor, length: int, overlap: int) -> Tensor:
+    """Puts windows together again with cosine cross-fades that sum to one.
+
+    Arguments
+    ---------
+    pieces : Tensor
+        Windows [W, ..., window] of what ``split`` gave or was turned into.
+    length : int
+        Samples N of the clip.
+    overlap : int
+        As given to ``split``.
+
+    Returns
+    -------
+    Tensor
+        Samples [..., N]; ``join(split(x, w, o), len(x), o)`` is x.
+
+    Example
+    -------
+    >>> x = torch.randn(1000)
+    >>> y = join(split(x, window=300, overlap=60), length=1000, overlap=60)
+    >>> bool((x - y).abs().max() < 1e-6)
+    True
+    """
+    window = pieces.shape[-1]
+    starts = windows(length, window, window - overlap)
+    if len(starts) != len(pieces):
+        raise ValueError(
+            f"{len(pieces)} windows, but {length} samples have {len(starts)}"
+        )
+    if length <= window:
+        return pieces[0, ..., :length]
+    # Half a sample off the ends keeps every weight above zero.
+    phase = (torch.arange(overlap, dtype=torch.float64) + 0.5) / max(1, overlap)
+    rise = torch.sin(phase * math.pi / 2).square()
+    total = torch.zeros(length, dtype=torch.float64)
+    weights = []
+    for index, start in enumerate(starts):
+        weight = torch.ones(window, dtype=torch.float64)
+        if index > 0:
+            weight[:overlap] *= rise
+        if index < len(starts) - 1:
+            weight[window - overlap :] *= rise.flip(0)
+        total[start : start + window] += weight
+        weights.append(weight)
+    joined = pieces.new_zeros(*pieces.shape[1:-1], length)
+    for piece, start, weight in zip(pieces, starts, weights, strict=True):
+        # Two ramps sum to one already; more than two windows share a sample
+        # where the last was moved back, hence the division.
+        share = (weight / total[start : start + window]).to(pieces)
+        joined[..., start : start + window] += share * piece
+    return joined
+
+
+@contextlib.contextmanager
+def _open(path: str | Path):
+    """Opens an audio file that can be read and holds samples, or says why not."""
+    import soundfile
+
+    path = Path(path)
+    if not path.exists():
+        raise AudioInputError(f"{path}: no such file; check the path")
+    if not path.is_file():
+        raise AudioInputError(f"{path}: not a file; give one audio file")
+    if path.stat().st_size == 0:
+        raise AudioInputError(f"{path}: empty (0 bytes); copy or record it again")
+    try:
+        file = soundfile.SoundFile(path)
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string.rstrip(".")
+        raise AudioInputError(
+            f"{path}: cannot be read as audio ({reason}); give a wav, flac, ogg or "
+            "mp3 file"
+        ) from error
+    with file:
+        promised, present = _data_bytes(path)
+        if present < promised < _UNKNOWN_SIZE:
+            raise AudioInputError(
+                f"{path}: cut short, its header promises {promised} bytes of samples "
+                f"and {present} are there; copy or convert it again"
+            )
+        if file.frames == 0:
+            raise AudioInputError(f"{path}: holds no samples; record or export again")
+        yield file
+
+
+def _data_bytes(path: Path) -> tuple[int, int]:
+    """Bytes of samples of a wav file: what the header says, what is there.
+
+    libsndfile reads a wav file that was cut short without a word, so its header
+    is compared with the file. Other formats: (0, 0), no statement.
+    """
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        order = {b"RIFF": "<", b"RIFX": ">"}.get(file.read(4))
+        if order is None or file.read(8)[4:] != b"WAVE":
+            return 0, 0
+        while len(header := file.read(8)) == 8:
+            name, length = struct.unpack(order + "4sI", header)
+            if name == b"data":
+                return length, size - file.tell()
+            file.seek(length + length % 2, os.SEEK_CUR)  # chunks are even
+    return 0, 0

@@ -1,0 +1,181 @@
+"""Audio files: what is read back, and every bad input named in one line."""
+
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from speechbrain_lmac import audio
+from speechbrain_lmac.errors import AudioInputError, UserError
+
+
+def noise(samples, channels=1, seed=0):
+    shape = (samples, channels) if channels > 1 else (samples,)
+    return np.random.default_rng(seed).uniform(-0.5, 0.5, shape).astype("float32")
+
+
+@pytest.fixture
+def wav(tmp_path):
+    """A good wav file of half a second at 16 kHz."""
+    path = tmp_path / "a clip (ä).wav"
+    soundfile.write(path, noise(8000), 16000)
+    return path
+
+
+def refusal(path, **options):
+    """The message with which ``path`` is refused: one line, naming the file."""
+    with pytest.raises(AudioInputError) as caught:
+        audio.read(path, **options)
+    message = str(caught.value)
+    assert isinstance(caught.value, UserError)
+    assert str(path) in message and ";" in message and "\n" not in message
+    return message
+
+
+def test_written_is_read_back(tmp_path):
+    waveform = torch.from_numpy(noise(8000))
+    path = tmp_path / "new folder" / "x.wav"
+    audio.write(path, waveform, 16000)
+    back = audio.read(path)
+    assert back.dtype == torch.float32 and back.shape == (8000,)
+    assert (back - waveform).abs().max() < 2 / 2**15
+    assert soundfile.info(path).subtype == "PCM_16"
+    assert [p.name for p in path.parent.iterdir()] == ["x.wav"]
+
+
+@pytest.mark.parametrize("extension", ["wav", "flac", "ogg", "mp3"])
+def test_formats_channels_and_info(tmp_path, extension):
+    path = tmp_path / f"x.{extension}"
+    left = 0.5 * np.sin(np.arange(22050) * 0.1)
+    soundfile.write(path, np.stack([left, 0 * left], axis=1), 44100)
+    assert audio.info(path) == (0.5, 44100, 2)
+    waveform = audio.read(path)
+    assert waveform.shape == (22050,)
+    middle = slice(2000, 20000)  # lossy codecs differ at the ends
+    expected = torch.from_numpy(left[middle] / 2).float()
+    assert (waveform[middle] - expected).abs().max() < 0.02
+
+
+def test_part_of_a_file(wav):
+    whole = audio.read(wav)
+    assert torch.equal(audio.read(wav, start=100, frames=50), whole[100:150])
+    assert torch.equal(audio.read(wav, start=7990, frames=50), whole[7990:])
+    assert "past the end" in refusal(wav, start=8000)
+
+
+def test_resampling_keeps_a_tone(tmp_path):
+    time = np.arange(44100) / 44100
+    soundfile.write(tmp_path / "x.wav", 0.5 * np.sin(2 * np.pi * 440 * time), 44100)
+    waveform = audio.read(tmp_path / "x.wav", sample_rate=16000)
+    expected = 0.5 * torch.sin(2 * torch.pi * 440 * torch.arange(16000) / 16000)
+    assert waveform.shape == (16000,)
+    assert (waveform - expected)[200:-200].abs().max() < 2e-3
+    assert audio.resample(waveform, 16000, 16000) is waveform
+
+
+def test_loud_is_scaled_not_clipped_and_quiet_is_left(tmp_path):
+    waveform = torch.from_numpy(noise(1000))
+    for gain, level in [(10.0, 1.0 / waveform.abs().max()), (0.1, 0.1)]:
+        audio.write(tmp_path / "x.wav", waveform * gain, 16000)
+        difference = audio.read(tmp_path / "x.wav") - waveform * level
+        assert difference.abs().max() < 2 / 2**15
+
+
+def test_bad_waveform_leaves_the_old_file(wav):
+    before = wav.read_bytes()
+    with pytest.raises(AudioInputError, match="not written"):
+        audio.write(wav, torch.tensor([0.0, float("nan")]), 16000)
+    with pytest.raises(TypeError):
+        audio.write(wav, torch.zeros(10), "fast")
+    assert wav.read_bytes() == before
+    assert list(wav.parent.iterdir()) == [wav]
+
+
+def test_missing_folder_empty_and_text(tmp_path):
+    assert "no such file" in refusal(tmp_path / "none.wav")
+    assert "not a file" in refusal(tmp_path)
+    (tmp_path / "empty.wav").touch()
+    assert "empty" in refusal(tmp_path / "empty.wav")
+    (tmp_path / "text.wav").write_text("This is not a recording.\n" * 50)
+    assert "cannot be read as audio" in refusal(tmp_path / "text.wav")
+
+
+def test_header_only(wav, tmp_path):
+    (tmp_path / "no_data.wav").write_bytes(wav.read_bytes()[:36])
+    assert "cannot be read" in refusal(tmp_path / "no_data.wav")
+    (tmp_path / "header.wav").write_bytes(wav.read_bytes()[:44])
+    assert "cut short" in refusal(tmp_path / "header.wav")
+    soundfile.write(tmp_path / "nothing.wav", noise(0), 16000)
+    assert "no samples" in refusal(tmp_path / "nothing.wav")
+
+
+@pytest.mark.parametrize("extension", ["wav", "flac", "ogg"])
+def test_cut_short(tmp_path, extension):
+    path = tmp_path / f"x.{extension}"
+    soundfile.write(path, noise(16000), 16000)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 3])
+    refusal(path)
+
+
+def test_cut_short_behind_another_chunk(wav):
+    content = wav.read_bytes()
+    extra = b"LIST" + struct.pack("<I", 5) + b"notes\0"  # odd length, padded
+    wav.write_bytes(content[:36] + extra + content[36:])
+    assert len(audio.read(wav)) == 8000
+    wav.write_bytes(wav.read_bytes()[:-2])
+    assert "cut short" in refusal(wav)
+    with pytest.raises(AudioInputError, match="cut short"):
+        audio.info(wav)
+
+
+def test_wav_from_a_pipe_is_not_cut_short(wav):
+    content = bytearray(wav.read_bytes())
+    content[4:8] = content[40:44] = b"\xff" * 4
+    wav.write_bytes(content)
+    assert len(audio.read(wav)) == 8000
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_not_finite(tmp_path, bad):
+    samples = noise(100)
+    samples[7] = bad
+    soundfile.write(tmp_path / "x.wav", samples, 16000, subtype="FLOAT")
+    assert "NaN" in refusal(tmp_path / "x.wav")
+
+
+def test_rms_db():
+    levels = audio.rms_db(torch.tensor([[1.0, -1.0], [0.1, 0.1], [0.0, 0.0]]))
+    assert torch.allclose(levels, torch.tensor([0.0, -20.0, -120.0]), atol=1e-4)
+
+
+@pytest.mark.parametrize("length", [1, 99, 100, 101, 180, 181, 260, 1234])
+@pytest.mark.parametrize("overlap", [0, 1, 20, 50, 99])
+def test_windows_cover_and_join_inverts_split(length, overlap):
+    starts = audio.windows(length, 100, 100 - overlap)
+    covered = {i for start in starts for i in range(start, start + 100)}
+    assert covered >= set(range(length))
+    assert length < 100 or max(covered) == length - 1
+    waveform = torch.from_numpy(noise(length, seed=length)).reshape(length)
+    pieces = audio.split(waveform, 100, overlap)
+    assert pieces.shape == (len(starts), 100)
+    assert (audio.join(pieces, length, overlap) - waveform).abs().max() < 1e-6
+    # Further dimensions, such as one waveform for each prompt, ride along.
+    stacked = torch.stack([pieces, -2 * pieces], dim=1)
+    joined = audio.join(stacked, length, overlap)
+    assert (joined - torch.stack([waveform, -2 * waveform])).abs().max() < 2e-6
+
+
+def test_cross_fade_is_gradual():
+    """Two windows that disagree meet in a ramp without a jump."""
+    pieces = torch.stack([torch.zeros(100), torch.ones(100)])
+    joined = audio.join(pieces, 180, 20)
+    assert joined[:80].eq(0).all() and joined[100:].eq(1).all()
+    assert joined.diff().min() >= 0 and joined.diff().max() < 0.1
+
+
+def test_join_refuses_another_number_of_windows():
+    with pytest.raises(ValueError, match="windows"):
+        audio.join(torch.zeros(3, 100), 180, 20)
