@@ -1,0 +1,50 @@
+# make setup   an environment in .venv with the package and what its tests need
+# make test    the tests
+# make demo    the main job on the embedded default, into demo/
+# make lint    style; `make types` for mypy
+# make clean   removes what was built and made, keeps .venv
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+PIP := $(PYTHON) -m pip
+READY := $(VENV)/.ready
+READY_DEV := $(VENV)/.ready-dev
+
+.PHONY: setup test demo lint types clean
+
+setup: $(READY)
+
+test: $(READY)
+	HF_HUB_OFFLINE=1 $(PYTHON) -m pytest
+
+demo: $(READY)
+	$(PYTHON) -m speechbrain_lmac.demo --out demo
+
+lint: $(READY_DEV)
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m ruff format --check
+
+types: $(READY_DEV)
+	$(PYTHON) -m mypy
+
+clean:
+	rm -rf build dist demo results *.egg-info .hypothesis .*_cache
+	find . -path ./$(VENV) -prune -o -name __pycache__ -exec rm -rf {} +
+
+$(PYTHON):
+	@for python in python3.11 python3; do \
+		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+		then exec $$python -m venv $(VENV); fi; \
+	done; \
+	echo "No Python >= 3.11 found as python3.11 or python3: install one." >&2; exit 1
+
+# torch first: whichever build pip is set up to bring, the rest adapts to it
+$(READY): setup.py constraints.txt | $(PYTHON)
+	$(PIP) install -c constraints.txt torch
+	$(PIP) install -c constraints.txt -e '.[test]'
+	$(PYTHON) tools/mend_torchaudio.py
+	touch $@
+
+$(READY_DEV): $(READY)
+	$(PIP) install -c constraints.txt -e '.[test,dev]'
+	touch $@

@@ -1,0 +1,35 @@
+"""For the tests and the doctests of the package: no network, one seed."""
+
+import os
+import socket
+
+os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """Connecting or looking up a host raises, and not an OSError, which is retried."""
+
+    def guarded(call):
+        def connect(sock, address):
+            if sock.family in (socket.AF_INET, socket.AF_INET6):
+                raise RuntimeError(f"a test reached for the network: {address}")
+            return call(sock, address)
+
+        return connect
+
+    def getaddrinfo(host, *args, **kwargs):
+        raise RuntimeError(f"a test reached for the network: {host}")
+
+    monkeypatch.setattr(socket.socket, "connect", guarded(socket.socket.connect))
+    monkeypatch.setattr(socket.socket, "connect_ex", guarded(socket.socket.connect_ex))
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    """Every test starts from the same random state."""
+    torch.manual_seed(0)

@@ -1,0 +1,297 @@
+"""What holds for the project as a whole: set-up, yaml files, docstrings."""
+
+import ast
+import inspect
+import itertools
+import os
+import pydoc
+import re
+import runpy
+import socket
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import ruamel.yaml
+from hyperpyyaml import resolve_references
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from speechbrain.utils.run_opts import RunOptions
+
+import speechbrain_lmac
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = sorted((ROOT / "speechbrain_lmac").rglob("*.py"))
+YAMLS = sorted([*ROOT.glob("hparams/*.yaml"), *ROOT.glob("recipes/**/*.yaml")])
+
+
+def name(path):
+    """Path as the ID of a test."""
+    return path.relative_to(ROOT).as_posix()
+
+
+# ---- network ----
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_network_is_blocked(family):
+    with socket.socket(family) as sock:
+        for connect in (sock.connect, sock.connect_ex):
+            with pytest.raises(RuntimeError, match="network"):
+                connect(("localhost", 9))
+    with pytest.raises(RuntimeError, match="network"):
+        socket.create_connection(("localhost", 9))
+
+
+def test_unix_sockets_work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the path of such a socket has at most 100 characters
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as sock:
+        server.bind("socket")
+        server.listen()
+        sock.connect("socket")
+
+
+# ---- set-up ----
+
+
+@pytest.fixture(scope="module")
+def metadata():
+    """What setup.py hands to setuptools."""
+    with mock.patch("setuptools.setup") as setup:
+        runpy.run_path(str(ROOT / "setup.py"))
+    return setup.call_args.kwargs
+
+
+def test_version_is_the_package_version(metadata):
+    assert metadata["version"] == speechbrain_lmac.__version__
+    assert f"version: {metadata['version']}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"## [{metadata['version']}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_constraints_satisfy_the_ranges(metadata):
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = {}
+    for requirement in (Requirement(x) for x in lines if not x.startswith("#")):
+        (pin,) = requirement.specifier
+        # a local version, as in 2.0+cpu, would shut out the other builds
+        assert pin.operator == "==" and "+" not in pin.version, requirement
+        pins[canonicalize_name(requirement.name)] = pin.version
+    extras = metadata["extras_require"]
+    lists = [extras[x] for x in ("test", "dev", "tensorboard")]
+    for text in itertools.chain(metadata["install_requires"], *lists):
+        requirement = Requirement(text)
+        pin = pins[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(pin), f"{text} is pinned to {pin}"
+
+
+@pytest.mark.parametrize("cuda", [None, "13.0"])
+def test_mend_torchaudio(tmp_path, cuda):
+    library = tmp_path / "torchaudio" / "lib" / "libtorchaudio.abi3.so"
+    library.parent.mkdir(parents=True)
+    library.write_text("links CUDA")
+    (tmp_path / "torchaudio" / "__init__.py").write_text(
+        f"import os\nif os.path.exists({str(library)!r}): raise OSError('libc10_cuda')"
+    )
+    (tmp_path / "torch.py").write_text(
+        f"__version__ = '2'\nclass version: cuda={cuda!r}"
+    )
+
+    def mend():
+        return subprocess.run(
+            [sys.executable, ROOT / "tools" / "mend_torchaudio.py"],
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    said = mend()
+    if cuda:
+        assert library.exists() and "nothing to mend" in said
+        return
+    assert "libc10_cuda" in said and str(library) in said
+    assert not library.exists()
+    assert library.with_name(library.name + ".unused").read_text() == "links CUDA"
+    assert "nothing to mend" in mend()
+
+
+def test_no_tracked_file_knows_a_machine():
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    home = re.compile(r"(?<![\w.>-])/(?:root|work|home|Users|mnt)/")
+    found = []
+    for path in filter(Path.is_file, (ROOT / x for x in listed.stdout.splitlines())):
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            continue
+        found += [f"{name(path)}: {line}" for line in lines if home.search(line)]
+    assert not found
+
+
+# ---- yaml files, in the manner of SpeechBrain's check_yaml ----
+
+
+def nodes(node):
+    """A yaml node and all below it."""
+    yield node
+    if isinstance(node, ruamel.yaml.MappingNode):
+        for _, value in node.value:
+            yield from nodes(value)
+    elif isinstance(node, ruamel.yaml.SequenceNode):
+        for value in node.value:
+            yield from nodes(value)
+
+
+@pytest.mark.parametrize("path", YAMLS, ids=name)
+def test_yaml_names_what_exists(path):
+    """References resolve; objects can be imported and take their arguments."""
+    with path.open(encoding="utf-8") as stream:
+        root = ruamel.yaml.YAML().compose(resolve_references(stream))
+    for node in nodes(root):
+        kind, _, target = str(node.tag).partition(":")
+        if kind not in ("!new", "!name", "!apply"):
+            continue
+        found = pydoc.locate(target)
+        assert callable(found), f"{target} does not exist"
+        try:
+            signature = inspect.signature(found)
+        except ValueError:  # some builtins have none
+            continue
+        bind = signature.bind_partial if kind == "!name" else signature.bind
+        if isinstance(node, ruamel.yaml.MappingNode):
+            bind(**{key.value: value for key, value in node.value})
+        elif isinstance(node, ruamel.yaml.SequenceNode):
+            bind(*node.value)
+
+
+@pytest.mark.parametrize("path", YAMLS, ids=name)
+def test_yaml_has_no_key_that_nothing_reads(path):
+    text = path.read_text(encoding="utf-8")
+    here = ROOT if path.parent.name == "hparams" else path.parent
+    code = "\n".join(
+        x.read_text(encoding="utf-8") for x in [*here.glob("*.py"), *MODULES]
+    )
+    run_options = {field.name for field in fields(RunOptions)}
+    unread = []
+    for key, value in ruamel.yaml.YAML().compose(text).value:
+        key = key.value
+        referenced = re.search(rf"^[^#\n]*!(?:ref|copy)[^#\n]*<{key}[\[.>]", text, re.M)
+        read = re.search(
+            rf"""(?:hparams|modules)\.{key}\b|(?:\[|hparams, |get\()"{key}\"""", code
+        )
+        runs = str(value.tag).startswith("!apply")
+        if not (referenced or read or runs or key in run_options):
+            unread.append(key)
+    assert not unread
+
+
+# ---- docstrings, in the manner of SpeechBrain's check_docstrings ----
+
+
+def sections(docstring):
+    """Titles of a docstring's sections with the names that each lists."""
+    found, lines = {}, inspect.cleandoc(docstring or "").splitlines()
+    title = None
+    for i, line in enumerate(lines):
+        if i + 1 < len(lines) and line and lines[i + 1] == "-" * len(line):
+            title = line
+            found[title] = []
+        elif title and line and not line[0].isspace() and line != "-" * len(title):
+            found[title] += line.partition(" :")[0].replace("*", "").split(", ")
+    return found
+
+
+def own(node):
+    """Nodes of a function without those of the functions inside it."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.FunctionDef | ast.ClassDef | ast.Lambda):
+            yield child
+            yield from own(child)
+
+
+def arguments(node):
+    """Names that a function, or the making of an object of a class, asks for."""
+    if isinstance(node, ast.ClassDef):
+        for child in node.body:
+            if isinstance(child, ast.FunctionDef) and child.name == "__init__":
+                return arguments(child)
+        if "dataclass" in "".join(map(ast.unparse, node.decorator_list)):
+            return [x.target.id for x in node.body if isinstance(x, ast.AnnAssign)]
+        return []
+    args = node.args
+    every = [*args.posonlyargs, *args.args, args.vararg, *args.kwonlyargs, args.kwarg]
+    names = [x.arg for x in every if x is not None]
+    return [x for x in names if x not in ("self", "cls") and not x.startswith("_")]
+
+
+def complaints(node, inside=""):
+    """What a definition's docstring lacks.
+
+    A function, or a class, lists its arguments in their order and says what comes back;
+    a method may leave the list out, but a list that is there is a whole one.
+    """
+    is_class = isinstance(node, ast.ClassDef)
+    where = inside + node.name
+    docstring = ast.get_docstring(node)
+    if not docstring:
+        yield f"{where}: no docstring"
+        return
+    found, expected = sections(docstring), arguments(node)
+    # the arguments of a command have their own help texts
+    command = any(
+        re.search(r"\.(command|callback)\b", ast.unparse(x))
+        for x in node.decorator_list
+    )
+    if "Arguments" in found or (expected and not inside and not command):
+        listed = found.get("Arguments", [])
+        if listed != expected:
+            yield f"{where}: Arguments lists {listed}, the definition has {expected}"
+        gives = any(
+            isinstance(x, ast.Yield) or (isinstance(x, ast.Return) and x.value)
+            for x in own(node)
+        )
+        if not is_class and gives and not {"Returns", "Yields"} & found.keys():
+            yield f"{where}: no Returns"
+    if is_class:
+        for child in node.body:
+            if isinstance(child, ast.FunctionDef) and not child.name.startswith("_"):
+                yield from complaints(child, inside=f"{where}.")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_docstrings(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree) or not tree.body, "the module has no docstring"
+    assert not [
+        complaint
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        and not node.name.startswith("_")
+        for complaint in complaints(node)
+    ]
+
+
+def test_docstring_check_complains():
+    """The check itself, on a function with one argument left out and no Returns."""
+    source = '''
+def mask(clip, floor=0):
+    """Mask of a clip.
+
+    Arguments
+    ---------
+    clip : torch.Tensor
+        Its waveform: [B, N].
+    """
+    return clip
+'''
+    assert list(complaints(ast.parse(source).body[0])) == [
+        "mask: Arguments lists ['clip'], the definition has ['clip', 'floor']",
+        "mask: no Returns",
+    ]
