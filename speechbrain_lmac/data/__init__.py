@@ -1,0 +1,1 @@
+"""Data sets: CSV manifests, synthesised sounds, the layouts of publishers."""

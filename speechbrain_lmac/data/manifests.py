@@ -1,0 +1,275 @@
+"""CSV manifests in SpeechBrain's format: one row for a clip.
+
+Columns: ``ID`` (unique), ``duration`` (seconds), ``wav`` (absolute, or beginning
+with the placeholder ``$data_root``, as in SpeechBrain's CSV files), ``caption``
+(several are joined by " | "), ``split`` and ``label`` (may be empty).
+"""
+
+import logging
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from tqdm import tqdm
+
+from speechbrain_lmac import audio
+from speechbrain_lmac.errors import ManifestError
+
+logger = logging.getLogger(__name__)
+
+COLUMNS = ["ID", "duration", "wav", "caption", "split", "label"]
+DATA_ROOT = "$data_root"
+_SEPARATOR = " | "
+_NAMED = 3  # of many missing files, how many a message names
+
+
+class Clip(NamedTuple):
+    """What a data set says of a clip, before the clip has been looked at."""
+
+    path: Path
+    captions: list[str]
+    split: str
+    label: str = ""
+
+
+def build_manifest(
+    clips: Iterable[Clip], output: str | Path, expected: int | None = None
+) -> pd.DataFrame:
+    """Looks at each clip and writes the manifest of those that are there.
+
+    A clip may lie there in another format than the one it is named in (.wav,
+    .flac, .ogg, .mp3). When some are missing, a warning counts those of each split.
+
+    Arguments
+    ---------
+    clips : Iterable[Clip]
+        The clips that the data set lists.
+    output : str | Path
+        The CSV file to write.
+    expected : int, optional
+        How many clips the publisher's data set has; by default those listed.
+
+    Returns
+    -------
+    pd.DataFrame
+        The manifest. ManifestError when not one clip is there, AudioInputError
+        for one that cannot be read.
+
+    Example
+    -------
+    >>> import torch
+    >>> folder = getfixture("tmp_path")
+    >>> audio.write(folder / "a.wav", torch.zeros(8000), 16000)
+    >>> clip = Clip(folder / "a.wav", ["a dog barks", "barking"], "train", "dog")
+    >>> build_manifest([clip], folder / "m.csv")[["duration", "caption"]]
+       duration                caption
+    0       0.5  a dog barks | barking
+    """
+    clips, rows = list(clips), []
+    for clip in tqdm(clips, desc=Path(output).name, disable=None):
+        path = _find(clip.path)
+        if path is None:
+            continue
+        caption = _SEPARATOR.join(clip.captions)
+        duration = round(audio.info(path).duration, 6)
+        wav = str(path.resolve())
+        rows.append([path.stem, duration, wav, caption, clip.split, clip.label])
+    if not rows:
+        where = clips[0].path.parent if clips else output
+        raise ManifestError(f"{where}: not one clip is there; check the data folder")
+    expected = expected or len(clips)
+    if len(rows) < expected:
+        splits = Counter(row[COLUMNS.index("split")] for row in rows)
+        there = ", ".join(f"{split}: {n}" for split, n in splits.items())
+        logger.warning(
+            "%s: %d of %d clips are there (%s)", output, len(rows), expected, there
+        )
+    manifest = pd.DataFrame(rows, columns=COLUMNS)
+    write_manifest(manifest, output)
+    return manifest
+
+
+def write_manifest(manifest: pd.DataFrame, path: str | Path) -> None:
+    """Writes a manifest, whole or not at all.
+
+    Arguments
+    ---------
+    manifest : pd.DataFrame
+        With the columns of ``COLUMNS``, and further ones as wanted.
+    path : str | Path
+        The CSV file, replaced if it is there; missing folders are made.
+
+    Returns
+    -------
+    None
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "m.csv"
+    >>> write_manifest(pd.DataFrame(columns=COLUMNS), path)
+    >>> path.read_text().strip()
+    'ID,duration,wav,caption,split,label'
+    """
+    path = Path(path)
+    _check_columns(manifest, COLUMNS, path, "make it with build_manifest")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        os.fchmod(handle, 0o644)  # mkstemp makes files private
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            manifest.to_csv(file, index=False)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def read_manifest(
+    path: str | Path, data_root: str | Path | None = None, max_missing: float = 0.1
+) -> pd.DataFrame:
+    """Reads a manifest and checks its columns and its audio files.
+
+    Arguments
+    ---------
+    path : str | Path
+        The CSV file.
+    data_root : str | Path, optional
+        What ``$data_root`` in the column ``wav`` stands for.
+    max_missing : float
+        Share of audio files that may be missing: their rows are dropped with a
+        warning.
+
+    Returns
+    -------
+    pd.DataFrame
+        Rows whose audio file is there, ``wav`` filled in. ``duration`` holds
+        floats, every other column strings. ManifestError when the file is
+        missing or not such a table, when an ID occurs twice, or when more than
+        ``max_missing`` of the audio files, or all of them, are missing.
+
+    Example
+    -------
+    >>> import torch
+    >>> folder = getfixture("tmp_path")
+    >>> audio.write(folder / "a.wav", torch.zeros(8000), 16000)
+    >>> row = ["a", 0.5, "$data_root/a.wav", "a dog barks", "train", ""]
+    >>> write_manifest(pd.DataFrame([row], columns=COLUMNS), folder / "m.csv")
+    >>> manifest = read_manifest(folder / "m.csv", data_root=folder)
+    >>> manifest.wav[0] == str(folder / "a.wav")
+    True
+    """
+    manifest = read_table(path, COLUMNS, "write it anew with prepare.py")
+    try:
+        manifest["duration"] = manifest["duration"].astype(float)
+    except ValueError as error:
+        raise ManifestError(
+            f"{path}: a duration is not a number ({error}); give seconds"
+        ) from error
+    twice = manifest["ID"][manifest["ID"].duplicated()]
+    if len(twice):
+        raise ManifestError(
+            f"{path}: {len(twice)} rows repeat an ID, the first {twice.iloc[0]}; "
+            "give each clip its own"
+        )
+    if manifest["wav"].str.contains(DATA_ROOT, regex=False).any():
+        if data_root is None:
+            raise ManifestError(
+                f"{path}: its audio files lie below {DATA_ROOT}; say where with the "
+                "data folder"
+            )
+        manifest["wav"] = manifest["wav"].str.replace(
+            DATA_ROOT, str(data_root), regex=False
+        )
+    return _drop_missing(manifest, path, max_missing)
+
+
+def read_table(path: str | Path, columns: list[str], remedy: str) -> pd.DataFrame:
+    """Reads a CSV file as strings and checks its columns.
+
+    Arguments
+    ---------
+    path : str | Path
+        The CSV file.
+    columns : list[str]
+        Those that it must have.
+    remedy : str
+        What to do when it is not there or not such a table, for the message of
+        the ManifestError.
+
+    Returns
+    -------
+    pd.DataFrame
+        All rows and columns. Every word is itself: a caption may be "None".
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "t.csv"
+    >>> _ = path.write_text("name,fold\\nNone,1\\n")
+    >>> read_table(path, ["name"], "write it").to_dict("records")
+    [{'name': 'None', 'fold': '1'}]
+    """
+    if not Path(path).is_file():
+        raise ManifestError(f"{path}: no such file; {remedy}")
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except ValueError as error:  # pandas' parser, encoding and empty-file errors
+        reason = str(error).splitlines()[0]
+        raise ManifestError(f"{path}: not a CSV table ({reason}); {remedy}") from error
+    _check_columns(table, columns, path, remedy)
+    return table
+
+
+def captions(cell: str) -> list[str]:
+    """The captions in a cell of the column ``caption``.
+
+    Arguments
+    ---------
+    cell : str
+        One or more captions, joined by " | ".
+
+    Returns
+    -------
+    list[str]
+        Each by itself, without empty ones.
+
+    Example
+    -------
+    >>> captions("a dog barks | barking")
+    ['a dog barks', 'barking']
+    """
+    return [part.strip() for part in cell.split(_SEPARATOR) if part.strip()]
+
+
+def _find(path):
+    """The clip under its published name or in another format, or None."""
+    others = [path.with_suffix(suffix) for suffix in (".wav", ".flac", ".ogg", ".mp3")]
+    return next((p for p in [path, *others] if p.is_file()), None)
+
+
+def _check_columns(table, columns, path, remedy):
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise ManifestError(
+            f"{path}: lacks the column{'s' * (len(missing) > 1)} "
+            f"{', '.join(missing)} of {', '.join(columns)}; {remedy}"
+        )
+
+
+def _drop_missing(manifest, path, max_missing):
+    there = manifest["wav"].map(os.path.isfile).astype(bool)
+    gone = manifest["wav"][~there]
+    if not len(manifest):
+        raise ManifestError(f"{path}: has no rows; write it anew with prepare.py")
+    if len(gone):
+        named = ", ".join(gone[:_NAMED]) + ", ..." * (len(gone) > _NAMED)
+        message = f"{path}: {len(gone)} of {len(manifest)} audio files are missing"
+        if len(gone) == len(manifest) or len(gone) > max_missing * len(manifest):
+            raise ManifestError(
+                f"{message}: {named}; check the data folder or prepare it again"
+            )
+        logger.warning("%s and left out: %s", message, named)
+    return manifest[there].reset_index(drop=True)
