@@ -2,7 +2,7 @@
 # make test    the tests
 # make demo    the main job on the embedded default, into demo/
 # make lint    style; `make types` for mypy
-# make clean   removes what was built and made, keeps .venv
+# make clean   removes what was built and the demo, keeps .venv and results
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -28,7 +28,7 @@ types: $(READY_DEV)
 	$(PYTHON) -m mypy
 
 clean:
-	rm -rf build dist demo results *.egg-info .hypothesis .*_cache
+	rm -rf build dist demo *.egg-info .hypothesis .*_cache
 	find . -path ./$(VENV) -prune -o -name __pycache__ -exec rm -rf {} +
 
 $(PYTHON):

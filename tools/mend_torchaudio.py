@@ -8,6 +8,7 @@ the `.unused` away again to undo.
 """
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,10 +17,12 @@ import torch
 
 
 def import_error():
-    """Last line of what `import torchaudio` says, None when it works."""
+    """First error that `import torchaudio` meets, None when it works."""
     command = [sys.executable, "-c", "import torchaudio"]
     done = subprocess.run(command, capture_output=True, text=True)
-    return done.stderr.strip().splitlines()[-1] if done.returncode else None
+    lines = done.stderr.splitlines()
+    # of a chain of errors the first is the cause
+    return next((x for x in lines if re.match(r"\w+Error: ", x)), None)
 
 
 def main():
@@ -29,11 +32,12 @@ def main():
         print("torchaudio: nothing to mend")
         return
     print(f"torchaudio does not load next to torch {torch.__version__}: {error}")
-    package = importlib.util.find_spec("torchaudio").submodule_search_locations[0]
-    for library in sorted((Path(package) / "lib").glob("*.so")):
-        library.rename(library.with_name(library.name + ".unused"))
-        print(f"  set aside, as it links CUDA: {library}")
-    error = import_error()
+    if error.startswith("OSError"):
+        package = importlib.util.find_spec("torchaudio").submodule_search_locations[0]
+        for library in sorted((Path(package) / "lib").glob("*.so")):
+            library.rename(library.with_name(library.name + ".unused"))
+            print(f"  set aside, as it needs CUDA: {library}")
+        error = import_error()
     if error is not None:
         sys.exit(f"torchaudio still does not load: {error}")
     print("torchaudio loads now")
