@@ -1,0 +1,320 @@
+"""Everyday sounds from first principles, with random parameters.
+
+Each function takes a NumPy generator, a length in seconds and a sample rate in
+Hz, and returns the samples [seconds * sample_rate] at any level. What they share:
+coloured noise, slowly wandering curves, struck resonances and a room.
+"""
+
+import numpy as np
+
+
+def _noise(rng, n, rate, low, high, slope=0.0):
+    """Gaussian noise of unit level between two frequencies, falling as f**-slope."""
+    frequency = np.fft.rfftfreq(n, 1 / rate)
+    below = (frequency / low) ** 4
+    band = below / (1 + below) / (1 + (frequency / high) ** 4)
+    spectrum = np.fft.rfft(rng.standard_normal(n)) * band
+    x = np.fft.irfft(spectrum * np.maximum(frequency, low) ** -slope, n)
+    return x / (x.std() + 1e-12)
+
+
+def _wander(rng, n, rate, hertz, low=0.0, high=1.0):
+    """A smooth random curve between two values with about ``hertz`` turns a second."""
+    points = rng.uniform(low, high, int(n / rate * hertz) + 3)
+    position = np.arange(n) * (len(points) - 2) / n
+    left = position.astype(int)
+    blend = 0.5 - 0.5 * np.cos(np.pi * (position - left))
+    return points[left] * (1 - blend) + points[left + 1] * blend
+
+
+def _struck(rate, seconds, frequencies, amplitudes, decays, attack=0.001):
+    """Resonances [K] that are struck at once; ``decays`` are seconds to 1/e."""
+    t = np.arange(int(seconds * rate)) / rate
+    x = np.zeros(len(t))
+    for f, a, d in zip(frequencies, amplitudes, decays, strict=True):
+        if f < 0.45 * rate:
+            x += a * np.exp(-t / d) * np.sin(2 * np.pi * f * t)
+    return x * np.minimum(1, t / attack)
+
+
+def _thud(rng, rate, low, high, decay, slope=0.0):
+    """A short burst of noise, as of two bodies that meet; ``decay`` to 1/e."""
+    n = int(8 * decay * rate)
+    t = np.arange(n) / rate
+    return _noise(rng, n, rate, low, high, slope) * np.exp(-t / decay)
+
+
+def _tone(frequency, rate, harmonics, tilt):
+    """Harmonics of a gliding pitch in Hz [N]; the k-th has amplitude k**-tilt."""
+    phase = 2 * np.pi * np.cumsum(frequency) / rate
+    x = np.zeros(len(frequency))
+    for k in range(1, harmonics + 1):
+        x += k**-tilt * np.sin(k * phase) * (k * frequency < 0.45 * rate)
+    return x
+
+
+def _add(x, sound, at):
+    """Adds a sound in place from sample ``at``; what is past the end is lost."""
+    part = sound[: max(0, len(x) - at)]
+    x[at : at + len(part)] += part
+
+
+def _room(rng, x, rate, decay, wet):
+    """A reverberant room: ``decay`` in seconds to 1/e, ``wet`` the echoes' share."""
+    n = int(4 * decay * rate)
+    echoes = rng.standard_normal(n) * np.exp(-np.arange(n) / (decay * rate))
+    echoes /= np.sqrt((echoes**2).sum())
+    size = len(x) + n
+    tail = np.fft.irfft(np.fft.rfft(x, size) * np.fft.rfft(echoes, size), size)
+    return x + wet * tail[: len(x)]
+
+
+def _bursts(rng, rate, seconds, per_second, irregular=0.0):
+    """Start samples of events that repeat with a given irregularity (0 to 1)."""
+    gap, at, starts = 1 / per_second, rng.uniform(0, 0.5 / per_second), []
+    while at < seconds:
+        starts.append(int(at * rate))
+        at += gap * (1 + irregular * rng.uniform(-1, 1))
+    return starts
+
+
+def siren(rng, seconds, rate):
+    """A horn whose pitch wails slowly or yelps fast, in a street."""
+    n = int(seconds * rate)
+    t = np.arange(n) / rate
+    period = rng.choice([rng.uniform(2.5, 5), rng.uniform(0.25, 0.4)], p=[0.75, 0.25])
+    phase = t / period + rng.uniform()
+    sweep = 0.5 - 0.5 * np.cos(2 * np.pi * phase)
+    low = rng.uniform(500, 700)
+    pitch = low * rng.uniform(2.0, 2.5) ** sweep
+    x = _tone(pitch, rate, harmonics=7, tilt=rng.uniform(0.9, 1.4))
+    x = _room(rng, x, rate, decay=0.15, wet=0.6)
+    return x + rng.uniform(0.02, 0.06) * _noise(rng, n, rate, 50, 2000, slope=0.8)
+
+
+def church_bells(rng, seconds, rate):
+    """One to three bells with a bell's own inharmonic partials, struck in turn."""
+    x = np.zeros(int(seconds * rate))
+    ratios = np.array([0.5, 1, 1.19, 1.5, 2, 2.51, 2.66, 3.01, 4.17, 5.43, 6.8, 8.2])
+    amplitudes = np.array([0.4, 0.6, 0.8, 0.3, 1, 0.6, 0.5, 0.7, 0.6, 0.4, 0.3, 0.2])
+    decays = rng.uniform(2.5, 4) / (0.4 + 0.5 * ratios)
+    base = rng.uniform(350, 650)
+    bells = base * np.array([1, 9 / 8, 4 / 3])[: rng.integers(1, 4)]
+    strikes = _bursts(rng, rate, seconds, rng.uniform(0.8, 2), irregular=0.1)
+    for index, at in enumerate(strikes):
+        detuned = bells[index % len(bells)] * ratios * rng.normal(1, 0.001, 12)
+        level = rng.uniform(0.6, 1)
+        for beat in (1, 1.002):  # no bell is round: each partial beats
+            _add(x, level * _struck(rate, 5, detuned * beat, amplitudes, decays), at)
+        _add(x, level * _thud(rng, rate, 800, 6000, 0.01), at)
+    x = _room(rng, x, rate, decay=0.6, wet=0.6)
+    return x + 0.08 * _noise(rng, len(x), rate, 80, 3000, slope=0.7)
+
+
+def rain(rng, seconds, rate):
+    """A dense hiss and thousands of single drops."""
+    n = int(seconds * rate)
+    drops = np.zeros(n)
+    count = int(rng.uniform(300, 900) * seconds)
+    for at in rng.integers(0, n, count):
+        f, size = rng.uniform(1500, 6500), rng.exponential()
+        _add(drops, size * _struck(rate, 0.01, [f], [1], [0.0015], 0.0003), at)
+    hiss = _noise(rng, n, rate, 400, 7500, slope=rng.uniform(0.1, 0.4))
+    return hiss * _wander(rng, n, rate, 2, 0.9, 1) + rng.uniform(1, 2) * drops
+
+
+def sea_waves(rng, seconds, rate):
+    """Noise that swells, breaks and runs out, every few seconds."""
+    n = int(seconds * rate)
+    x = 0.15 * _noise(rng, n, rate, 80, 4000, slope=0.5)
+    for at in range(int(-rng.uniform(1, 3) * rate), n, int(rng.uniform(2.5, 4) * rate)):
+        t = (np.arange(n) - at) / rate
+        rise, fall = rng.uniform(0.8, 1.5), rng.uniform(0.8, 1.5)
+        swell = np.where(t < rise, np.exp((t - rise) / 0.4), np.exp((rise - t) / fall))
+        x += 0.6 * swell * _noise(rng, n, rate, 80, 1500, slope=0.5)
+        x += swell**1.5 * _noise(rng, n, rate, 500, 7000, slope=0.3)
+    return x
+
+
+def wind(rng, seconds, rate):
+    """Gusts: low rumble and a howl whose pitch wanders with the strength."""
+    n = int(seconds * rate)
+    gust = _wander(rng, n, rate, 0.8, 0.25, 1)
+    x = gust * _noise(rng, n, rate, 40, 500, slope=0.9)
+    for _ in range(2):
+        pitch = rng.uniform(250, 500) * (0.7 + gust * rng.uniform(0.5, 0.9))
+        narrow = _noise(rng, n, rate, 1, 25) * np.cos(
+            2 * np.pi * np.cumsum(pitch) / rate
+        )
+        x += 0.5 * gust**2 * narrow
+    return x + 0.1 * gust * _noise(rng, n, rate, 400, 3000, slope=0.6)
+
+
+def thunderstorm(rng, seconds, rate):
+    """Claps that roll away, over distant rain."""
+    n = int(seconds * rate)
+    x = rng.uniform(0.005, 0.02) * _noise(rng, n, rate, 400, 7000, slope=0.3)
+    for start in (rng.uniform(-0.5, 0.8), rng.uniform(1.5, 3.5)):
+        t = np.arange(n) / rate - start
+        fade = (t > 0) * np.exp(-np.maximum(t, 0) / rng.uniform(0.8, 1.6))
+        roll = _wander(rng, n, rate, 8, 0.05, 1) ** 1.5
+        x += fade * roll * _noise(rng, n, rate, 60, 400, slope=0.6)
+        crack = (t > 0) * np.exp(-np.maximum(t, 0) / 0.3) * _wander(rng, n, rate, 25)
+        x += rng.uniform(0.1, 0.6) * crack * _noise(rng, n, rate, 100, 1000, slope=0.9)
+    return x
+
+
+def helicopter(rng, seconds, rate):
+    """Rotor blades that slap the air 10 to 16 times a second, over a turbine."""
+    n = int(seconds * rate)
+    within = (np.arange(n) / rate * rng.uniform(10, 16)) % 1
+    slap = np.minimum(1, within / 0.15) * np.exp(-within / 0.35)
+    x = (0.1 + slap) * _noise(rng, n, rate, 30, 900, slope=0.35)
+    x += 0.35 * (0.5 + slap) * _noise(rng, n, rate, 300, 7000, slope=0.35)
+    return x * _wander(rng, n, rate, 0.5, 0.7, 1)
+
+
+def vacuum_cleaner(rng, seconds, rate):
+    """A steady rush of air and a whining motor."""
+    n = int(seconds * rate)
+    pitch = rng.uniform(220, 420) * _wander(rng, n, rate, 2, 0.995, 1.005)
+    x = _noise(rng, n, rate, 150, 5000, slope=rng.uniform(0.4, 0.7))
+    x += rng.uniform(0.35, 0.7) * _tone(pitch, rate, harmonics=18, tilt=0.6)
+    return x * _wander(rng, n, rate, 1, 0.95, 1)
+
+
+def clock_tick(rng, seconds, rate):
+    """A wound clock: tick and tock, each of two close clicks in its case."""
+    n = int(seconds * rate)
+    x = np.zeros(n)
+    modes = rng.uniform([400, 800, 1500, 2800, 4500], [800, 1500, 2800, 4500, 7000])
+    gap = rng.uniform(0.01, 0.04)
+    starts = _bursts(rng, rate, seconds, rng.choice([1, 2, 2, 3, 4]), irregular=0.01)
+    for index, at in enumerate(starts):
+        bright = (1, rng.uniform(0.6, 0.9))[index % 2]
+        for level, delay in ((rng.uniform(0.3, 0.6), 0), (1, gap)):
+            click = 0.4 * _thud(rng, rate, 500, 6000, 0.004, slope=0.4)
+            case = _struck(rate, 0.1, modes * bright, [0.5] * 5, [0.008] * 5)
+            _add(x, level * case, at + int(delay * rate))
+            _add(x, level * click, at + int(delay * rate))
+    x = _room(rng, x, rate, decay=0.05, wet=0.5)
+    return x + 0.015 * _noise(rng, n, rate, 60, 4000, slope=0.4)
+
+
+def clock_alarm(rng, seconds, rate):
+    """A digital alarm: groups of short beeps."""
+    n = int(seconds * rate)
+    t = np.arange(n) / rate
+    count, beep = rng.choice([2, 4, 4]), rng.uniform(0.11, 0.14)
+    cycle = count * beep + rng.uniform(0.35, 0.55)
+    position = (t + rng.uniform(0, cycle)) % cycle
+    on = (position < count * beep) & (position % beep < 0.55 * beep)
+    gate = np.convolve(on, np.ones(32) / 32, mode="same")
+    pitch = np.full(n, rng.uniform(1900, 2300))
+    x = gate * _tone(pitch, rate, harmonics=3, tilt=rng.uniform(0.6, 1.2))
+    return _room(rng, x, rate, decay=0.06, wet=0.15)
+
+
+def chirping_birds(rng, seconds, rate):
+    """Two or three birds, each with a song of fast whistled sweeps."""
+    n = int(seconds * rate)
+    x = 0.01 * _noise(rng, n, rate, 100, 4000, slope=0.6)
+    for _ in range(rng.integers(2, 4)):
+        level, centre = rng.uniform(0.3, 1), rng.uniform(3000, 5500)
+        at = rng.uniform(0, 0.8)
+        while at < seconds:
+            span, rise = rng.uniform(0.04, 0.12), rng.uniform(-0.3, 0.3)
+            pause, pitch = rng.uniform(0.02, 0.08), centre * rng.uniform(0.8, 1.2)
+            for _ in range(rng.integers(2, 8)):  # a motif repeats one syllable
+                t = np.linspace(0, 1, int(span * rate))
+                bend = pitch * (1 + rise * (t - 0.5) + 0.1 * np.sin(2 * np.pi * t))
+                note = _tone(np.minimum(bend, 0.44 * rate), rate, 2, tilt=4)
+                _add(x, level * np.sin(np.pi * t) * note, int(at * rate))
+                at += span + pause
+            at += rng.uniform(0.2, 0.9)
+    return _room(rng, x, rate, decay=0.1, wet=0.25)
+
+
+def crickets(rng, seconds, rate):
+    """Wings that rasp: trains of short pulses at 4 to 5 kHz, in the night."""
+    n = int(seconds * rate)
+    t = np.arange(n) / rate
+    x = 0.25 * _noise(rng, n, rate, 3500, 6500) + 0.2 * _noise(
+        rng, n, rate, 50, 7000, 0.3
+    )
+    for _ in range(rng.integers(2, 5)):
+        pitch, pulses = rng.uniform(4200, 5500), rng.integers(3, 6)
+        cycle, pulse = rng.uniform(0.2, 0.4), rng.uniform(0.015, 0.025)
+        position = (t + rng.uniform(0, cycle)) % cycle
+        shape = np.sin(np.pi * (position % pulse) / pulse) ** 2
+        shape *= position < pulses * pulse
+        x += rng.uniform(0.3, 1) * shape * np.sin(2 * np.pi * pitch * t)
+    return x
+
+
+def door_wood_knock(rng, seconds, rate):
+    """Knuckles on a wooden door, a few knocks at a time."""
+    x = np.zeros(int(seconds * rate))
+    low, high, at = rng.uniform(80, 150), rng.uniform(500, 1200), rng.uniform(0.1, 0.5)
+    while at < seconds:
+        for _ in range(rng.integers(3, 6)):
+            knock = _thud(rng, rate, low, high, rng.uniform(0.015, 0.025), slope=0.3)
+            _add(knock, 0.5 * _thud(rng, rate, 500, 4000, 0.004), 0)
+            _add(x, rng.uniform(0.7, 1) * knock, int(at * rate))
+            at += rng.uniform(0.13, 0.2)
+        at += rng.uniform(0.7, 1.5)
+    x = _room(rng, x, rate, decay=0.1, wet=0.25)
+    return x + 0.003 * _noise(rng, len(x), rate, 60, 3000, slope=0.5)
+
+
+def water_drops(rng, seconds, rate):
+    """Drops into water: each closes a bubble whose pitch rises as it fades."""
+    x = np.zeros(int(seconds * rate))
+    for at in _bursts(rng, rate, seconds, rng.uniform(1.5, 4), irregular=0.5):
+        t = np.arange(int(0.15 * rate)) / rate
+        pitch = rng.uniform(600, 1800) * (1 + rng.uniform(3, 8) * t)
+        bubble = np.exp(-t / rng.uniform(0.012, 0.03)) * _tone(pitch, rate, 1, 1)
+        _add(x, rng.uniform(0.4, 1) * bubble * np.minimum(1, t / 0.001), at)
+        _add(x, 0.3 * _struck(rate, 0.01, [4500], [1], [0.001], 0.0003), at)
+    return _room(rng, x, rate, decay=0.25, wet=0.4)
+
+
+def car_horn(rng, seconds, rate):
+    """Two reeds a third apart, honked once or more."""
+    n = int(seconds * rate)
+    t = np.arange(n) / rate
+    gate, at = np.zeros(n), rng.uniform(0.1, 0.6)
+    while at < seconds:
+        end = at + rng.uniform(0.3, 1.5)
+        gate += (t > at) & (t < end)
+        at = end + rng.uniform(0.2, 1.2)
+    gate = np.convolve(gate, np.ones(320) / 320, mode="same")
+    base = rng.uniform(330, 430)
+    x = _tone(np.full(n, base), rate, 16, tilt=0.4)
+    x += _tone(np.full(n, base * rng.uniform(1.22, 1.27)), rate, 16, tilt=0.4)
+    x = _room(rng, gate * x, rate, decay=0.12, wet=0.4)
+    return x + rng.uniform(0.02, 0.1) * _noise(rng, n, rate, 50, 2000, slope=0.8)
+
+
+def mouse_click(rng, seconds, rate):
+    """The button of a mouse, down and up, now and then."""
+    x = np.zeros(int(seconds * rate))
+    for at in _bursts(rng, rate, seconds, rng.uniform(1, 3), irregular=0.6):
+        for level, delay in ((1, 0), (0.7, rng.uniform(0.08, 0.14))):
+            click = _thud(rng, rate, 1200, 7000, 0.002)
+            _add(click, 0.3 * _thud(rng, rate, 200, 900, 0.006), 0)
+            _add(x, level * click, at + int(delay * rate))
+    return x + 0.01 * _noise(rng, len(x), rate, 60, 5000, slope=0.4)
+
+
+def crackling_fire(rng, seconds, rate):
+    """Snaps of all sizes over a soft roar."""
+    n = int(seconds * rate)
+    x = 0.06 * _noise(rng, n, rate, 60, 900, slope=0.6)
+    x += 0.03 * _wander(rng, n, rate, 8) * _noise(rng, n, rate, 800, 7000)
+    for at in rng.integers(0, n, int(rng.uniform(12, 30) * seconds)):
+        snap = _thud(
+            rng, rate, rng.uniform(500, 2500), 7500, rng.uniform(0.0007, 0.003)
+        )
+        _add(x, 0.15 * rng.pareto(2) * snap, at)
+    return np.tanh(x)
