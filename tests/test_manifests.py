@@ -138,6 +138,6 @@ def test_build_without_clips_or_with_a_bad_one(tmp_path):
     with pytest.raises(ManifestError, match="not one clip"):
         build_manifest([Clip(tmp_path / "a.wav", ["a"], "x")], tmp_path / "m.csv")
     (tmp_path / "a.wav").write_text("no sound")
-    with pytest.raises(AudioInputError, match="a.wav"):
+    with pytest.raises(AudioInputError, match=r"a\.wav"):
         build_manifest([Clip(tmp_path / "a.wav", ["a"], "x")], tmp_path / "m.csv")
     assert not (tmp_path / "m.csv").exists()

@@ -151,16 +151,17 @@ def wind(rng, seconds, rate):
 
 
 def thunderstorm(rng, seconds, rate):
-    """Claps that roll away, over distant rain."""
+    """Two claps that roll away, over distant rain."""
     n = int(seconds * rate)
-    x = rng.uniform(0.005, 0.02) * _noise(rng, n, rate, 400, 7000, slope=0.3)
+    x = rng.uniform(0.01, 0.03) * _noise(rng, n, rate, 400, 7000, slope=0.3)
     for start in (rng.uniform(-0.5, 0.8), rng.uniform(1.5, 3.5)):
-        t = np.arange(n) / rate - start
-        fade = (t > 0) * np.exp(-np.maximum(t, 0) / rng.uniform(0.8, 1.6))
-        roll = _wander(rng, n, rate, 8, 0.05, 1) ** 1.5
-        x += fade * roll * _noise(rng, n, rate, 60, 400, slope=0.6)
-        crack = (t > 0) * np.exp(-np.maximum(t, 0) / 0.3) * _wander(rng, n, rate, 25)
-        x += rng.uniform(0.1, 0.6) * crack * _noise(rng, n, rate, 100, 1000, slope=0.9)
+        t = np.maximum(np.arange(n) / rate - start, 0)
+        rise = np.minimum(1, t / 0.01)
+        fade = rise * np.exp(-t / rng.uniform(1.8, 3.6))
+        roll = _wander(rng, n, rate, 15, 0.4, 1)
+        x += fade * roll * _noise(rng, n, rate, 90, 500, slope=0.4)
+        crack = rise * np.exp(-t / 0.35) * _wander(rng, n, rate, 25)
+        x += rng.uniform(0.2, 0.7) * crack * _noise(rng, n, rate, 90, 1000, slope=0.8)
     return x
 
 
@@ -168,18 +169,18 @@ def helicopter(rng, seconds, rate):
     """Rotor blades that slap the air 10 to 16 times a second, over a turbine."""
     n = int(seconds * rate)
     within = (np.arange(n) / rate * rng.uniform(10, 16)) % 1
-    slap = np.minimum(1, within / 0.15) * np.exp(-within / 0.35)
-    x = (0.1 + slap) * _noise(rng, n, rate, 30, 900, slope=0.35)
-    x += 0.35 * (0.5 + slap) * _noise(rng, n, rate, 300, 7000, slope=0.35)
+    slap = np.minimum(1, within / 0.1) * np.exp(-within / rng.uniform(0.5, 0.65))
+    x = (0.2 + slap) * _noise(rng, n, rate, 30, 900, slope=0.25)
+    x += 0.15 * (0.7 + slap) * _noise(rng, n, rate, 300, 7000, slope=0.7)
     return x * _wander(rng, n, rate, 0.5, 0.7, 1)
 
 
 def vacuum_cleaner(rng, seconds, rate):
     """A steady rush of air and a whining motor."""
     n = int(seconds * rate)
-    pitch = rng.uniform(220, 420) * _wander(rng, n, rate, 2, 0.995, 1.005)
-    x = _noise(rng, n, rate, 150, 5000, slope=rng.uniform(0.4, 0.7))
-    x += rng.uniform(0.35, 0.7) * _tone(pitch, rate, harmonics=18, tilt=0.6)
+    pitch = rng.uniform(700, 1100) * _wander(rng, n, rate, 2, 0.995, 1.005)
+    x = _noise(rng, n, rate, 400, 7000)
+    x += rng.uniform(0.35, 0.6) * _tone(pitch, rate, harmonics=10, tilt=1.1)
     return x * _wander(rng, n, rate, 1, 0.95, 1)
 
 
@@ -188,17 +189,18 @@ def clock_tick(rng, seconds, rate):
     n = int(seconds * rate)
     x = np.zeros(n)
     modes = rng.uniform([400, 800, 1500, 2800, 4500], [800, 1500, 2800, 4500, 7000])
-    gap = rng.uniform(0.01, 0.04)
-    starts = _bursts(rng, rate, seconds, rng.choice([1, 2, 2, 3, 4]), irregular=0.01)
+    amplitudes, decays = 0.78 ** np.arange(5), np.full(5, 0.009)
+    gap, low = rng.uniform(0.01, 0.04), rng.uniform(700, 1500)
+    tock = rng.uniform(0.6, 0.9)
+    starts = _bursts(rng, rate, seconds, rng.choice([2, 4]), irregular=0.01)
     for index, at in enumerate(starts):
-        bright = (1, rng.uniform(0.6, 0.9))[index % 2]
-        for level, delay in ((rng.uniform(0.3, 0.6), 0), (1, gap)):
-            click = 0.4 * _thud(rng, rate, 500, 6000, 0.004, slope=0.4)
-            case = _struck(rate, 0.1, modes * bright, [0.5] * 5, [0.008] * 5)
-            _add(x, level * case, at + int(delay * rate))
+        for level, delay in ((0.2, 0), (1, gap)):
+            click = 2 * _thud(rng, rate, low, 6000, 0.003, slope=0.2)
+            case = modes * (1, tock)[index % 2]
+            _add(click, _struck(rate, 0.05, case, amplitudes, decays), 0)
             _add(x, level * click, at + int(delay * rate))
-    x = _room(rng, x, rate, decay=0.05, wet=0.5)
-    return x + 0.015 * _noise(rng, n, rate, 60, 4000, slope=0.4)
+    x = _room(rng, x, rate, decay=0.022, wet=0.7)
+    return x + rng.uniform(0.03, 0.08) * _noise(rng, n, rate, 60, 4000, slope=0.4)
 
 
 def clock_alarm(rng, seconds, rate):
@@ -236,15 +238,13 @@ def chirping_birds(rng, seconds, rate):
 
 
 def crickets(rng, seconds, rate):
-    """Wings that rasp: trains of short pulses at 4 to 5 kHz, in the night."""
+    """Four to seven crickets: trains of short pulses at 5 to 6.5 kHz."""
     n = int(seconds * rate)
     t = np.arange(n) / rate
-    x = 0.25 * _noise(rng, n, rate, 3500, 6500) + 0.2 * _noise(
-        rng, n, rate, 50, 7000, 0.3
-    )
-    for _ in range(rng.integers(2, 5)):
-        pitch, pulses = rng.uniform(4200, 5500), rng.integers(3, 6)
-        cycle, pulse = rng.uniform(0.2, 0.4), rng.uniform(0.015, 0.025)
+    x = 0.1 * _noise(rng, n, rate, 4000, 6500) + 0.02 * _noise(rng, n, rate, 50, 7000)
+    for _ in range(rng.integers(4, 8)):
+        pitch, pulses = rng.uniform(5300, 6500), rng.integers(3, 30)
+        cycle, pulse = rng.uniform(0.25, 0.45), rng.uniform(0.028, 0.042)
         position = (t + rng.uniform(0, cycle)) % cycle
         shape = np.sin(np.pi * (position % pulse) / pulse) ** 2
         shape *= position < pulses * pulse

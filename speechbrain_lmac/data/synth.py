@@ -161,7 +161,7 @@ def make_dataset(
         raise ValueError(f"clips_per_sound is {clips_per_sound}; give 2 or more")
     folder = Path(folder)
     held_out = max(1, clips_per_sound // 5)
-    clips = {"train": [], "valid": []}
+    clips: dict[str, list[Clip]] = {"train": [], "valid": []}
     for name in tqdm(SOUNDS, desc="synthesising", disable=None):
         for index in range(clips_per_sound):
             split = "valid" if index < held_out else "train"
