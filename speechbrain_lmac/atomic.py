@@ -1,0 +1,43 @@
+"""Files that are there whole or not at all, whenever the program ends."""
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def write(path, data):
+    """Writes a file in one step; folders on the way are made.
+
+    Arguments
+    ---------
+    path : str | Path
+        Replaced if it is there.
+    data : bytes | str
+        Text is written as UTF-8.
+
+    Returns
+    -------
+    None
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "new" / "note.txt"
+    >>> write(path, "whole")
+    >>> path.read_text()
+    'whole'
+    """
+    path = Path(path)
+    data = data.encode() if isinstance(data, str) else data
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # in the same folder, since a rename is atomic only within one file system
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
+    try:
+        os.fchmod(handle, 0o644)  # mkstemp makes files private
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

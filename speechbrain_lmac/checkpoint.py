@@ -1,0 +1,277 @@
+"""Classifiers and decoders on disk: safetensors, plain JSON, and a harmless yaml.
+
+An exported interpreter is a folder with ``hyperparams.yaml`` and
+``decoder.safetensors``; the embedded classifier is a folder with ``classifier.json``,
+``classifier.safetensors``, ``vocabulary.model`` and ``SHA256SUMS``. Weights are float16
+on disk and float32 in memory. Loading executes nothing that the files bring: see
+``safe_yaml``; no pickle is read.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from speechbrain_lmac import __version__, atomic, safe_yaml
+from speechbrain_lmac.errors import CheckpointError, ConfigError
+
+PRETRAINED = Path(__file__).parent / "pretrained"
+
+_MINI = ("classifier.json", "classifier.safetensors", "vocabulary.model")
+_SETTINGS = ("masking_domain", "masking_law", "mask_floor_db")
+_REMEDY = "copy it again, or train and export again"
+
+
+class Export(NamedTuple):
+    """What an exported folder holds."""
+
+    classifier: torch.nn.Module
+    decoder: torch.nn.Module
+    settings: dict  # masking_domain, masking_law, mask_floor_db
+
+
+def fingerprint(module):
+    """What tells one set of weights from another.
+
+    Arguments
+    ---------
+    module : torch.nn.Module
+        On any device.
+
+    Returns
+    -------
+    str
+        SHA-256 over the names, types, shapes and bytes of its state, as 64 digits.
+
+    Example
+    -------
+    >>> layer = torch.nn.Linear(2, 3)
+    >>> before = fingerprint(layer)
+    >>> _ = torch.nn.init.zeros_(layer.bias)
+    >>> len(before), fingerprint(layer) == before
+    (64, False)
+    """
+    return _digest(module.state_dict())
+
+
+def export(folder, decoder, classifier, settings):
+    """Writes a folder that ``load`` and ``LMACZSInterpreter.from_hparams`` take.
+
+    Each file is written whole or not at all. Classifier and decoder are written down
+    by their class and their ``arguments``, so a classifier of your own stays where it
+    is; the decoder's file knows the fingerprint of the classifier.
+
+    Arguments
+    ---------
+    folder : str | Path
+        Made if it is not there.
+    decoder : MaskDecoder
+        Its weights go into the folder.
+    classifier : ZeroShotClassifier
+        That the decoder was trained for; one that can be built from plain values.
+    settings : dict
+        ``masking_domain``, ``masking_law`` and ``mask_floor_db``.
+
+    Returns
+    -------
+    None
+    """
+    if set(settings) != set(_SETTINGS):
+        raise ConfigError(f"settings {sorted(settings)}: give {', '.join(_SETTINGS)}")
+    state = _half(decoder.state_dict())
+    # one entry, since safetensors writes several in random order
+    about = {
+        "classifier": fingerprint(classifier),
+        "decoder": _digest(state),
+        "version": __version__,
+    }
+    metadata = {"speechbrain_lmac": json.dumps(about)}
+    lines = ["# LMAC-ZS interpreter; LMACZSInterpreter.from_hparams(FOLDER) loads it."]
+    lines += [f"classifier: !new:{_address(classifier)}"]
+    lines += [f"    {k}: {json.dumps(v)}" for k, v in classifier.arguments.items()]
+    lines += [f"decoder: !new:{_address(decoder)}", "    classifier: !ref <classifier>"]
+    lines += [f"    {k}: {json.dumps(v)}" for k, v in decoder.arguments.items()]
+    lines += [f"{key}: {json.dumps(settings[key])}" for key in _SETTINGS]
+    folder = Path(folder)
+    atomic.write(folder / "decoder.safetensors", _serialise(state, metadata))
+    atomic.write(folder / "hyperparams.yaml", "\n".join(lines) + "\n")
+
+
+def load(folder, device="cpu"):
+    """Builds what ``export`` wrote.
+
+    Arguments
+    ---------
+    folder : str | Path
+        With ``hyperparams.yaml`` and ``decoder.safetensors``.
+    device : str
+        Where classifier and decoder go.
+
+    Returns
+    -------
+    Export
+        Both in evaluation mode. ConfigError for a yaml that names anything but this
+        package's classes; CheckpointError for weights that are missing, damaged or
+        trained for another classifier. Both name file and remedy in one line.
+    """
+    file = Path(folder, "hyperparams.yaml")
+    parts = safe_yaml.read(file)
+    keys = {"classifier", "decoder", *_SETTINGS}
+    if set(parts) != keys:
+        wrong = ", ".join(sorted(set(parts) ^ keys))
+        raise ConfigError(f"{file}: missing or unknown keys ({wrong}); export it again")
+    classifier, decoder = parts.pop("classifier"), parts.pop("decoder")
+    for name, value in (("classifier", classifier), ("decoder", decoder)):
+        if not isinstance(value, torch.nn.Module):
+            raise ConfigError(f"{file}: {name} is not a model; export it again")
+    weights = Path(folder, "decoder.safetensors")
+    metadata, state = _read(weights)
+    about = json.loads(metadata.get("speechbrain_lmac", "{}"))
+    if about.get("decoder") != _digest(state):
+        raise CheckpointError(f"{weights}: damaged; {_REMEDY}")
+    if about.get("classifier") != fingerprint(classifier):
+        raise CheckpointError(
+            f"{weights}: trained for another classifier than that of {file.name}; "
+            "name the right one there, or train a decoder for this one"
+        )
+    fill(decoder, state, weights)
+    return Export(classifier.to(device), decoder.to(device).eval(), parts)
+
+
+def save_mini(classifier, folder):
+    """Writes the weights of a ``MiniCLAP`` for ``Mini(folder)``.
+
+    Each file is written whole or not at all, and the checksums last.
+
+    Arguments
+    ---------
+    classifier : MiniCLAP
+        Trained.
+    folder : str | Path
+        Made if it is not there; other files in it stay.
+
+    Returns
+    -------
+    None
+    """
+    settings = classifier.settings | {"temperature": float(classifier.temperature)}
+    contents = (
+        json.dumps(settings, indent=2) + "\n",
+        _serialise(_half(classifier.state_dict())),
+        classifier.text.pieces.serialized_model_proto(),
+    )
+    folder = Path(folder)
+    for name, data in zip(_MINI, contents, strict=True):
+        atomic.write(folder / name, data)
+    sums = [f"{_sha256(folder / name)}  {name}\n" for name in _MINI]
+    atomic.write(folder / "SHA256SUMS", "".join(sums))
+
+
+def load_mini(folder):
+    """Reads what ``save_mini`` wrote, after its checksums have been compared.
+
+    Arguments
+    ---------
+    folder : str | Path
+        As given to ``save_mini``.
+
+    Returns
+    -------
+    dict, dict
+        Arguments of ``MiniCLAP``, and its state. CheckpointError, in one line, names
+        a file that is missing or damaged.
+    """
+    folder = Path(folder)
+    remedy = "install the package or copy the folder again"
+    try:
+        listed = (folder / "SHA256SUMS").read_text().split()
+        for name in _MINI:
+            if listed[listed.index(name) - 1] != _sha256(folder / name):
+                raise CheckpointError(f"{folder / name}: damaged; {remedy}")
+    except OSError as error:
+        path, reason = error.filename, error.strerror
+        raise CheckpointError(f"{path}: cannot be read ({reason}); {remedy}") from error
+    except ValueError as error:
+        raise CheckpointError(f"{folder / 'SHA256SUMS'}: damaged; {remedy}") from error
+    settings = json.loads((folder / "classifier.json").read_text())
+    settings["vocabulary"] = (folder / "vocabulary.model").read_bytes()
+    return settings, _read(folder / "classifier.safetensors")[1]
+
+
+def fill(module, state, file):
+    """Gives a module the weights that were read from a file.
+
+    Arguments
+    ---------
+    module : torch.nn.Module
+        Takes them in its own number format.
+    state : dict
+        Tensors by name.
+    file : str | Path
+        To be named in a CheckpointError, where names or shapes are not the module's.
+
+    Returns
+    -------
+    None
+    """
+    shapes = {name: value.shape for name, value in module.state_dict().items()}
+    given = {name: value.shape for name, value in state.items()}
+    wrong = sorted(n for n in shapes | given if shapes.get(n) != given.get(n))
+    if wrong:
+        raise CheckpointError(
+            f"{file}: does not fit the model, {len(wrong)} weights are missing, too "
+            f"many or of another shape, such as {wrong[0]}; use the settings that it "
+            "was trained with"
+        )
+    module.load_state_dict(state)
+
+
+def _digest(state):
+    """SHA-256 of named tensors."""
+    digest = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        flat = value.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _sha256(file):
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+def _address(model):
+    """Where the class of a model is, as ``!new:`` takes it."""
+    return f"{type(model).__module__}.{type(model).__name__}"
+
+
+def _half(state):
+    """Floats in half precision, but for a tensor that would overflow."""
+    half = {}
+    for name, value in state.items():
+        value = value.detach().cpu().contiguous()
+        small = value.half() if value.is_floating_point() else value
+        half[name] = small if small.isfinite().all() else value
+    return half
+
+
+def _serialise(state, metadata=None):
+    from safetensors.torch import save
+
+    return save(state, metadata)
+
+
+def _read(file):
+    """Metadata and tensors of a safetensors file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, "pt") as opened:
+            state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+            return opened.metadata() or {}, state
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{file}: no such file; {_REMEDY}") from error
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{file}: damaged; {_REMEDY}") from error
