@@ -1,0 +1,117 @@
+"""Make the embedded default classifier: python train_clap.py clap_mini.yaml
+
+Stages whose result stands in the work folder are not run again.
+"""
+
+import hashlib
+import json
+import logging
+import sys
+from pathlib import Path
+
+import speechbrain as sb
+import torch
+from clips import catalogue, draw_scenes, load_waveforms, sources, teacher_targets
+from hyperpyyaml import load_hyperpyyaml
+from sentences import corpus
+from teachers import sentence_embeddings
+from train_audio import train_audio_tower
+from train_text import train_text_tower
+
+from speechbrain_lmac.checkpoint import save_mini
+from speechbrain_lmac.classifiers.mini import MiniCLAP
+
+logger = logging.getLogger("train_clap")
+TEXT_SETTINGS = (
+    "vocabulary_size", "text_width", "token_width", "text_steps", "text_batch", "text_lr"
+)
+
+
+def cached(path, make, depends_on):
+    """What ``make`` returns, kept in a file for the same inputs."""
+    key = hashlib.sha256(json.dumps(depends_on, default=str).encode()).hexdigest()
+    if path.exists():
+        kept = torch.load(path, weights_only=True)
+        if kept["key"] == key:
+            return kept["value"]
+        logger.warning("%s is of other settings: made again", path)
+    value = make()
+    torch.save({"key": key, "value": value}, path)
+    return value
+
+
+def main(argv):
+    """Text tower, teacher targets, audio tower, export."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    hparams_file, _, overrides = sb.parse_arguments(argv)
+    with open(hparams_file) as f:
+        h = load_hyperpyyaml(f, overrides)
+    torch.manual_seed(h["seed"])
+    work = Path(h["work_folder"])
+    work.mkdir(parents=True, exist_ok=True)
+
+    sentences = corpus(h["data_folder"], h["seed"])
+    targets = cached(
+        work / "sentences.pt", lambda: sentence_embeddings(sentences).half(), sentences
+    )
+
+    def text_stage():
+        tower = train_text_tower(sentences, targets, h)
+        return {
+            "vocabulary": tower.pieces.serialized_model_proto(),
+            "weights": tower.state_dict(),
+        }
+
+    settings = [h[k] for k in TEXT_SETTINGS]
+    text = cached(work / "text.pt", text_stage, settings + sentences)
+
+    held_out = set(h["held_out_classes"])
+    rows = catalogue(
+        h["data_folder"], h["esc50_folds"], h["urbansound_folds"], h["exclude_csv"]
+    )
+    rows = [(p, c) for p, c in rows if c not in held_out]
+    paths, classes = zip(*rows, strict=True)
+    names = sorted(set(classes)) + ["silence"]
+    labels = torch.tensor([names.index(c) for c in classes])
+    waves = cached(
+        work / "waves.pt",
+        lambda: load_waveforms(paths, h["speeds"]),
+        [paths, h["speeds"]],
+    )
+    scenes = draw_scenes(
+        h["scenes"], len(paths), len(h["speeds"]), h["pair_share"], h["seed"]
+    )
+    scores, embeddings = teacher_targets(
+        scenes, waves, Path(h["data_folder"]) / "teacher" / "yamnet.tflite",
+        work / "teacher.npz",
+    )
+
+    classifier = MiniCLAP(
+        text["vocabulary"],
+        **{k: h[k] for k in ("sample_rate", "n_fft", "hop_length", "n_mels", "f_min")},
+        audio={k: h[k] for k in ("channels", "blocks", "embedding_dim")},
+        text={
+            "width": h["text_width"],
+            "token_width": h["token_width"],
+            "embedding_dim": h["embedding_dim"],
+        },
+    )
+    classifier.text.load_state_dict(text["weights"])
+    data = {
+        "waves": waves,
+        "scenes": scenes,
+        "scores": scores,
+        "embeddings": embeddings,
+        "sentences": sentences,
+        "targets": targets,
+    }
+    train_audio_tower(
+        classifier, names, labels, data,
+        lambda rows: sources(scenes[rows.numpy()], waves), h, work / "audio.ckpt",
+    )
+    save_mini(classifier, h["output_folder"])
+    logger.info("%d recordings, %d classes: saved in %s", len(paths), len(names), h["output_folder"])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,268 @@
+"""The decoder of LMAC-ZS: what a classifier heard, and a prompt, to a mask.
+
+The maps of the classifier's last four stages meet the text three times: by
+cross-attention at the coarsest stage (image tokens query text tokens), by *agreement
+channels* at every stage (grouped dot products of map and text, so that each bin says
+how much it sounds like the prompt), and by the clip's similarity to the prompt on the
+logit. Transposed convolutions lead back to the mel grid, with a skip from every stage;
+logits are carried over to linear bins before the sigmoid.
+"""
+
+import math
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+from speechbrain_lmac.spectrogram import band_interpolation
+
+
+def fit(x, size):
+    """Cut or stretch maps [N, C, F, T] to exactly ``size``.
+
+    A transposed convolution of stride 2 gives at most one row or column more than an
+    odd grid has: that one is cut. Anything else is another front end's frame rate and
+    is interpolated.
+
+    Arguments
+    ---------
+    x : torch.Tensor
+        Maps [N, C, F', T'].
+    size : sequence of int
+        F and T.
+
+    Returns
+    -------
+    torch.Tensor
+        Maps [N, C, F, T].
+    """
+    if all(0 <= have - want <= 1 for have, want in zip(x.shape[-2:], size, strict=True)):
+        return x[..., : size[0], : size[1]]
+    return F.interpolate(x, size, mode="bilinear", align_corners=False)
+
+
+class Agreement(nn.Module):
+    """One stage's map and the prompt, merged.
+
+    Arguments
+    ---------
+    channels : int
+        Channels of the classifier's map.
+    embedding_dim : int
+        Size of the text vector.
+    width : int
+        Channels of the output.
+    groups : int
+        Agreement channels; 0 leaves the stage blind to the prompt.
+    depth : int
+        Size of the space in which a group compares.
+    """
+
+    def __init__(self, channels, embedding_dim, width, groups, depth=16):
+        super().__init__()
+        self.groups, self.depth = groups, depth
+        self.image = nn.Conv2d(channels, width, 1)
+        if groups:
+            self.key = nn.Conv2d(channels, groups * depth, 1)
+            self.query = nn.Linear(embedding_dim, groups * depth)
+            self.merge = nn.Conv2d(groups + 1, width, 1, bias=False)
+
+    def forward(self, x, text, similarity):
+        """Map [B, C, F, T], text [B, K, D], similarity [B, K] to [B * K, width, F, T]."""
+        pairs = text.shape[1]
+        image = self.image(x).unsqueeze(1).expand(-1, pairs, -1, -1, -1)
+        if not self.groups:
+            return F.relu(image.flatten(0, 1))
+        key = self.key(x).unflatten(1, (self.groups, self.depth))
+        query = self.query(text).unflatten(2, (self.groups, self.depth))
+        agree = torch.einsum("bgdft,bkgd->bkgft", key, query) / self.depth**0.5
+        level = similarity[:, :, None, None, None].to(agree.dtype)
+        level = level.expand(-1, -1, 1, *agree.shape[-2:])
+        merged = self.merge(torch.cat([agree, level], 2).flatten(0, 1))
+        return F.relu(image.flatten(0, 1) + merged)
+
+
+class CrossAttention(nn.Module):
+    """Image tokens query several tokens made of the text vector.
+
+    Arguments
+    ---------
+    channels : int
+        Channels of the classifier's map, which asks.
+    embedding_dim : int
+        Size of the text vector.
+    width : int
+        Channels of the answer.
+    tokens : int
+        Text tokens.
+    """
+
+    def __init__(self, channels, embedding_dim, width, tokens=8):
+        super().__init__()
+        self.tokens = tokens
+        self.split = nn.Linear(embedding_dim, tokens * width)
+        self.query = nn.Conv2d(channels, width, 1)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+
+    def forward(self, x, text):
+        """Map [B, C, F, T] and text [B, K, D] to answers [B * K, width, F, T]."""
+        pairs = text.shape[1]
+        tokens = self.split(text).unflatten(2, (self.tokens, -1)).flatten(0, 1)
+        query = self.query(x).repeat_interleave(pairs, 0)
+        answer = F.scaled_dot_product_attention(
+            query.flatten(2).transpose(1, 2), self.key(tokens), self.value(tokens)
+        )
+        return answer.transpose(1, 2).unflatten(2, x.shape[-2:])
+
+
+class UpBlock(nn.Module):
+    """One step to the finer grid: transposed convolution, skip, 3x3 convolution.
+
+    Arguments
+    ---------
+    channels : int
+        Channels of the input.
+    out : int
+        Channels of the output and of the skip.
+    """
+
+    def __init__(self, channels, out):
+        super().__init__()
+        self.up = nn.ConvTranspose2d(channels, out, 4, 2, 1)
+        self.conv = nn.Conv2d(out, out, 3, 1, 1)
+        self.norm = nn.GroupNorm(8, out)
+
+    def forward(self, x, size, skip=None):
+        """Maps [N, C, f, t] to maps [N, out, *size]; ``skip`` has the output's shape."""
+        x = fit(self.up(x), size)
+        x = F.relu(x if skip is None else x + skip)
+        return F.relu(self.norm(self.conv(x)))
+
+
+class MaskDecoder(nn.Module):
+    """Masks for pairs of clip and prompt.
+
+    Arguments
+    ---------
+    classifier : ZeroShotClassifier
+        Only its shapes are read: the maps' channels and strides, the size of its
+        embedding and its mel filters.
+    width : int
+        Channels on the way up.
+    fine_width : int
+        Channels on the mel grid, which is where the cost is; a multiple of 8.
+    groups : int
+        Agreement channels a stage. 0 gives the plain cross-attention decoder of the
+        paper's text: neither agreement channels nor the similarity on the logit.
+    tokens : int
+        Text tokens of the cross-attention.
+    detail : bool
+        Whether the log-mel spectrogram joins at the last step, by a branch whose last
+        layer starts at zero.
+
+    Example
+    -------
+    >>> from speechbrain_lmac.testing import random_classifier
+    >>> classifier = random_classifier()
+    >>> decoder = MaskDecoder(classifier)
+    >>> magnitude = classifier.stft(torch.randn(2, 16000)).abs()
+    >>> mel = classifier.to_mel(magnitude)
+    >>> text = classifier.embed_text(["a dog barking", "rain", "wind"])
+    >>> decoder(classifier.encode(magnitude), mel, text.expand(2, 3, -1)).shape
+    torch.Size([2, 3, 513, 51])
+    """
+
+    def __init__(
+        self, classifier, width=48, fine_width=16, groups=8, tokens=8, detail=True
+    ):
+        super().__init__()
+        self.arguments = {
+            "width": width,
+            "fine_width": fine_width,
+            "groups": groups,
+            "tokens": tokens,
+            "detail": detail,
+        }
+        channels, dim = classifier.map_channels, classifier.embedding_dim
+        self.stages = nn.ModuleList(Agreement(c, dim, width, groups) for c in channels)
+        self.attend = CrossAttention(channels[-1], dim, width, tokens)
+        self.up = nn.ModuleList(UpBlock(width, width) for _ in channels[1:])
+        # from the finest map's stride down to the mel grid itself
+        steps = round(math.log2(classifier.map_strides[0]))
+        widths = [width] + [fine_width] * steps
+        self.to_grid = nn.ModuleList(map(UpBlock, widths[:-1], widths[1:]))
+        self.out = nn.Conv2d(fine_width, 1, 3, 1, 1)
+        self.level = nn.Parameter(torch.tensor([4.0, 0.0])) if groups else None
+        self.detail = None
+        if detail:
+            self.detail = nn.Sequential(
+                nn.Conv2d(fine_width + 1, fine_width, 3, 1, 1),
+                nn.ReLU(),
+                nn.Conv2d(fine_width, fine_width, 3, 1, 1),
+            )
+            nn.init.zeros_(self.detail[-1].weight)
+            nn.init.zeros_(self.detail[-1].bias)
+        bands = band_interpolation(classifier.mel_filters.detach().cpu())
+        self.register_buffer("bands", bands, persistent=False)
+
+    def logits(self, encoding, mel, text):
+        """Mask logits on the mel grid.
+
+        Arguments
+        ---------
+        encoding : AudioEncoding
+            Of B clips.
+        mel : torch.Tensor
+            Their mel energies [B, M, T].
+        text : torch.Tensor
+            Unit vectors of K prompts for each clip [B, K, D].
+
+        Returns
+        -------
+        torch.Tensor
+            [B, K, M, T].
+        """
+        similarity = torch.einsum("bd,bkd->bk", encoding.embedding, text)
+        skips = [
+            stage(x, text, similarity)
+            for stage, x in zip(self.stages, encoding.maps, strict=True)
+        ]
+        x = skips[-1] + self.attend(encoding.maps[-1], text)
+        for up, skip in zip(self.up, skips[-2::-1], strict=True):
+            x = up(x, skip.shape[-2:], skip)
+        for step, up in enumerate(self.to_grid, start=1):
+            left = 2 ** (len(self.to_grid) - step)
+            x = up(x, [-(-n // left) for n in mel.shape[-2:]])
+        if self.detail is not None:
+            log_mel = 0.25 * torch.log(mel + 1e-4).unsqueeze(1)
+            log_mel = log_mel.repeat_interleave(text.shape[1], 0)
+            x = x + self.detail(torch.cat([x, log_mel.to(x.dtype)], 1))
+        out = self.out(x).unflatten(0, text.shape[:2]).squeeze(2)
+        if self.level is not None:
+            out = out + (self.level[0] * similarity + self.level[1])[..., None, None]
+        return out
+
+    def forward(self, encoding, mel, text, domain="stft"):
+        """Masks in [0, 1].
+
+        Arguments
+        ---------
+        encoding : AudioEncoding
+            Of B clips.
+        mel : torch.Tensor
+            Their mel energies [B, M, T].
+        text : torch.Tensor
+            Unit vectors of K prompts for each clip [B, K, D].
+        domain : str
+            ``stft`` or ``mel``: the grid of the mask.
+
+        Returns
+        -------
+        torch.Tensor
+            [B, K, F, T] or [B, K, M, T].
+        """
+        out = self.logits(encoding, mel, text).float()
+        if domain == "stft":
+            out = torch.einsum("bkmt,fm->bkft", out, self.bands)
+        return torch.sigmoid(out)

@@ -1,0 +1,83 @@
+"""What every explainer is given and what it gives, and how a mask is heard."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from speechbrain_lmac.classifiers.base import AudioEncoding
+
+
+@dataclass
+class Scene:
+    """A batch of clips as the classifier heard them.
+
+    Arguments
+    ---------
+    energies : torch.Tensor
+        STFT magnitudes [B, F, T] or mel energies [B, M, T]: what masks act on.
+    mel : torch.Tensor
+        Mel energies [B, M, T].
+    encoding : AudioEncoding
+        Of the unmasked clips.
+    domain : str
+        ``stft`` or ``mel``: which of the two ``energies`` are.
+    """
+
+    energies: torch.Tensor
+    mel: torch.Tensor
+    encoding: AudioEncoding
+    domain: str = "stft"
+
+
+@torch.no_grad()
+def hear(classifier, magnitude, domain="stft"):
+    """Encode clips once, without gradient.
+
+    Arguments
+    ---------
+    classifier : ZeroShotClassifier
+        Frozen.
+    magnitude : torch.Tensor
+        STFT magnitudes [B, F, T].
+    domain : str
+        Where masks will act, ``stft`` or ``mel``.
+
+    Returns
+    -------
+    Scene
+    """
+    mel = classifier.to_mel(magnitude)
+    encoding = classifier.encode(mel, domain="mel")
+    return Scene(magnitude if domain == "stft" else mel, mel, encoding, domain)
+
+
+def hear_masked(classifier, energies, domain, pairs_per_pass=64):
+    """Embeddings of masked spectrograms, a bounded number at a time.
+
+    Arguments
+    ---------
+    classifier : ZeroShotClassifier
+        Frozen; gradient reaches the energies.
+    energies : torch.Tensor
+        Masked magnitudes or mel energies [..., F, T].
+    domain : str
+        ``stft`` or ``mel``.
+    pairs_per_pass : int
+        Spectrograms that go through the encoder at once; changes memory, not results.
+
+    Returns
+    -------
+    torch.Tensor
+        Unit vectors [..., D].
+    """
+    flat = energies.flatten(0, -3)
+    parts = [classifier.encode(p, domain).embedding for p in flat.split(pairs_per_pass)]
+    return torch.cat(parts).unflatten(0, energies.shape[:-2])
+
+
+class Explainer(Protocol):
+    """Says where in the spectrogram the agreement of clip and prompt comes from."""
+
+    def __call__(self, scene: Scene, text: torch.Tensor) -> torch.Tensor:
+        """Clips [B] and prompts [P, D] to masks [B, P, F, T] in [0, 1]."""

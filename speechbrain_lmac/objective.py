@@ -1,0 +1,173 @@
+"""The terms of the training loss, one function each.
+
+Every term is a mean over clips, prompts and bins, so that a weight means the same at any
+batch size and on any grid. Shapes: B clips, K prompts a clip, Q sentences to compare with.
+"""
+
+import torch
+import torch.nn.functional as F
+
+
+def similarity_matching(masked, target, weight=None):
+    """Eq. 6, first term: similarities after masking stay what they should be.
+
+    Arguments
+    ---------
+    masked : torch.Tensor
+        Similarities after masking, any shape.
+    target : torch.Tensor
+        Similarities to be kept, same shape. In the paper those of the clip itself.
+    weight : torch.Tensor
+        Of each entry, same shape; None counts all alike.
+
+    Returns
+    -------
+    torch.Tensor
+        Mean of ``|target - masked|``.
+
+    Example
+    -------
+    >>> similarity_matching(torch.tensor([0.25, 0.5]), torch.tensor([0.5, 0.5])).item()
+    0.125
+    """
+    return weighted_mean((target - masked).abs(), weight)
+
+
+def mask_mean(mask, weight=None):
+    """Eq. 6, second term: the L1 norm of masks, as a mean over bins.
+
+    Arguments
+    ---------
+    mask : torch.Tensor
+        [B, K, F, T] in [0, 1].
+    weight : torch.Tensor
+        Of each pair [B, K]; None counts all alike.
+
+    Returns
+    -------
+    torch.Tensor
+        Mean of the masks.
+
+    Example
+    -------
+    >>> mask_mean(torch.full((2, 3, 4, 5), 0.5)).item()
+    0.5
+    """
+    return weighted_mean(mask.mean((-2, -1)), weight)
+
+
+def prompt_diversity(masks, energies, text):
+    """Eq. 7's purpose: masks of one clip differ as much as their prompts do.
+
+    The paper's formula is not public; this is ours: the mean over clips and pairs of
+    different prompts of ``|cos(M_j X, M_k X) - t_j . t_k|``.
+
+    Arguments
+    ---------
+    masks : torch.Tensor
+        [B, K, F, T].
+    energies : torch.Tensor
+        Spectrograms X [B, F, T].
+    text : torch.Tensor
+        Unit vectors of the prompts [B, K, D].
+
+    Returns
+    -------
+    torch.Tensor
+        0 where there is a single prompt.
+
+    Example
+    -------
+    >>> masks = torch.eye(2).reshape(1, 2, 2, 1)
+    >>> text = torch.eye(2).unsqueeze(0)
+    >>> prompt_diversity(masks, torch.ones(1, 2, 1), text).item()
+    0.0
+    """
+    pairs = masks.shape[1]
+    if pairs < 2:
+        return masks.new_zeros(())
+    kept = F.normalize((masks * energies.unsqueeze(1)).flatten(2), dim=-1)
+    alike = torch.einsum("bjx,bkx->bjk", kept, kept)
+    wanted = torch.einsum("bjd,bkd->bjk", text, text)
+    different = ~torch.eye(pairs, dtype=torch.bool, device=masks.device)
+    return (alike - wanted).abs()[:, different].mean()
+
+
+def loudness_matching(kept, source, energies):
+    """What is kept of a mixture has the magnitudes of the prompted source alone.
+
+    Ours: the mean over pairs of ``sum |kept - source| / sum energies``.
+
+    Arguments
+    ---------
+    kept : torch.Tensor
+        Masked magnitudes [N, F, T].
+    source : torch.Tensor
+        The source alone [N, F, T].
+    energies : torch.Tensor
+        The mixture [N, F, T].
+
+    Returns
+    -------
+    torch.Tensor
+        0 where N is 0.
+
+    Example
+    -------
+    >>> one = torch.ones(1, 2, 2)
+    >>> loudness_matching(0.5 * one, one, 2 * one).item()
+    0.25
+    """
+    if not len(kept):
+        return kept.new_zeros(())
+    error = (kept - source).abs().sum((-2, -1))
+    return (error / energies.sum((-2, -1)).clamp(min=1e-6)).mean()
+
+
+def confidence_drop(masked, target, temperature, prompt):
+    """The prompt is no less likely among the sentences than it should be.
+
+    Ours: the mean of ``max(0, log p_target - log p_masked)`` at the prompt.
+
+    Arguments
+    ---------
+    masked : torch.Tensor
+        Similarities after masking to all sentences [N, Q].
+    target : torch.Tensor
+        Similarities to be kept [N, Q].
+    temperature : float
+        The classifier's logit scale.
+    prompt : torch.Tensor
+        Number of the prompt among the sentences [N].
+
+    Returns
+    -------
+    torch.Tensor
+        0 where N is 0.
+    """
+    if not len(masked):
+        return masked.new_zeros(())
+    rows = torch.arange(len(prompt), device=prompt.device)
+    now = F.log_softmax(temperature * masked, -1)[rows, prompt]
+    then = F.log_softmax(temperature * target, -1)[rows, prompt]
+    return (then - now).clamp(min=0).mean()
+
+
+def weighted_mean(values, weight=None):
+    """Mean of values, or their weighted mean where weights are given (0 if all are 0).
+
+    Arguments
+    ---------
+    values : torch.Tensor
+        Any shape.
+    weight : torch.Tensor
+        Same shape, non-negative.
+
+    Returns
+    -------
+    torch.Tensor
+        A scalar.
+    """
+    if weight is None:
+        return values.mean()
+    return (values * weight).sum() / weight.sum().clamp(min=1e-6)
