@@ -112,27 +112,25 @@ def church_bells(rng, seconds, rate):
 
 
 def rain(rng, seconds, rate):
-    """A dense hiss and thousands of single drops."""
+    """A dense hiss and hundreds of single drops."""
     n = int(seconds * rate)
     drops = np.zeros(n)
-    count = int(rng.uniform(300, 900) * seconds)
-    for at in rng.integers(0, n, count):
-        f, size = rng.uniform(1500, 6500), rng.exponential()
-        _add(drops, size * _struck(rate, 0.01, [f], [1], [0.0015], 0.0003), at)
-    hiss = _noise(rng, n, rate, 400, 7500, slope=rng.uniform(0.1, 0.4))
-    return hiss * _wander(rng, n, rate, 2, 0.9, 1) + rng.uniform(1, 2) * drops
+    for at in rng.integers(0, n, int(rng.uniform(140, 260) * seconds)):
+        _add(drops, rng.exponential() * _thud(rng, rate, 1500, 7500, 0.0007), at)
+    hiss = _noise(rng, n, rate, 100, 7500, slope=rng.uniform(0.25, 0.4))
+    return hiss * _wander(rng, n, rate, 2, 0.9, 1) + drops
 
 
 def sea_waves(rng, seconds, rate):
     """Noise that swells, breaks and runs out, every few seconds."""
     n = int(seconds * rate)
-    x = 0.15 * _noise(rng, n, rate, 80, 4000, slope=0.5)
-    for at in range(int(-rng.uniform(1, 3) * rate), n, int(rng.uniform(2.5, 4) * rate)):
+    x = 0.05 * _noise(rng, n, rate, 80, 4000, slope=0.5)
+    for at in range(int(-rng.uniform(1, 3) * rate), n, int(rng.uniform(2.5, 3) * rate)):
         t = (np.arange(n) - at) / rate
-        rise, fall = rng.uniform(0.8, 1.5), rng.uniform(0.8, 1.5)
-        swell = np.where(t < rise, np.exp((t - rise) / 0.4), np.exp((rise - t) / fall))
-        x += 0.6 * swell * _noise(rng, n, rate, 80, 1500, slope=0.5)
-        x += swell**1.5 * _noise(rng, n, rate, 500, 7000, slope=0.3)
+        rise, fall = rng.uniform(0.8, 1.5), rng.uniform(0.6, 1.2)
+        swell = np.where(t < rise, np.exp((t - rise) / 0.78), np.exp((rise - t) / fall))
+        x += 1.3 * swell * _noise(rng, n, rate, 80, 1500, slope=0.3)
+        x += swell**1.7 * _noise(rng, n, rate, 500, 7000, slope=0.05)
     return x
 
 
@@ -300,11 +298,12 @@ def mouse_click(rng, seconds, rate):
     """The button of a mouse, down and up, now and then."""
     x = np.zeros(int(seconds * rate))
     for at in _bursts(rng, rate, seconds, rng.uniform(1, 3), irregular=0.6):
-        for level, delay in ((1, 0), (0.7, rng.uniform(0.08, 0.14))):
-            click = _thud(rng, rate, 1200, 7000, 0.002)
-            _add(click, 0.3 * _thud(rng, rate, 200, 900, 0.006), 0)
+        for level, delay in ((1, 0), (0.7, rng.uniform(0.06, 0.1))):
+            click = _thud(rng, rate, 600, 4000, 0.0016)
+            _add(click, 0.35 * _thud(rng, rate, 200, 900, 0.006), 0)
             _add(x, level * click, at + int(delay * rate))
-    return x + 0.01 * _noise(rng, len(x), rate, 60, 5000, slope=0.4)
+    x = _room(rng, x, rate, decay=0.03, wet=0.5)
+    return x + 0.03 * _noise(rng, len(x), rate, 60, 5000, slope=0.4)
 
 
 def crackling_fire(rng, seconds, rate):
