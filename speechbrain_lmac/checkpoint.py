@@ -19,7 +19,7 @@ from speechbrain_lmac.errors import CheckpointError, ConfigError
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 
-_MINI = ("classifier.json", "classifier.safetensors", "vocabulary.model")
+MINI_FILES = ("classifier.json", "classifier.safetensors", "vocabulary.model")
 _SETTINGS = ("masking_domain", "masking_law", "mask_floor_db")
 _REMEDY = "copy it again, or train and export again"
 
@@ -163,9 +163,9 @@ def save_mini(classifier, folder):
         classifier.text.pieces.serialized_model_proto(),
     )
     folder = Path(folder)
-    for name, data in zip(_MINI, contents, strict=True):
+    for name, data in zip(MINI_FILES, contents, strict=True):
         atomic.write(folder / name, data)
-    sums = [f"{_sha256(folder / name)}  {name}\n" for name in _MINI]
+    sums = [f"{_sha256(folder / name)}  {name}\n" for name in MINI_FILES]
     atomic.write(folder / "SHA256SUMS", "".join(sums))
 
 
@@ -187,7 +187,7 @@ def load_mini(folder):
     remedy = "install the package or copy the folder again"
     try:
         listed = (folder / "SHA256SUMS").read_text().split()
-        for name in _MINI:
+        for name in MINI_FILES:
             if listed[listed.index(name) - 1] != _sha256(folder / name):
                 raise CheckpointError(f"{folder / name}: damaged; {remedy}")
     except OSError as error:

@@ -1,0 +1,238 @@
+"""What comes out of an interpretation, and how it is written down."""
+
+import io
+import json
+import re
+import textwrap
+import unicodedata
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from speechbrain_lmac import __version__, atomic, audio
+from speechbrain_lmac.errors import ConfigError
+
+
+@dataclass
+class Scores:
+    """How well each prompt fits four sounds.
+
+    Arguments
+    ---------
+    before : Tensor
+        The clip itself [P].
+    kept : Tensor
+        The masked spectrogram [P].
+    removed : Tensor
+        The spectrogram of what the mask leaves [P].
+    heard : Tensor
+        The explanation's waveform, through the classifier from the start [P].
+    """
+
+    before: Tensor
+    kept: Tensor
+    removed: Tensor
+    heard: Tensor
+
+    def of(self, index):
+        """The four numbers of one prompt, as a dictionary."""
+        return {name: float(values[index]) for name, values in vars(self).items()}
+
+
+@dataclass
+class Explanation:
+    """Why a classifier finds that a clip fits each of P prompts, to be listened to.
+
+    Arguments
+    ---------
+    waveform : Tensor
+        What the masks keep [P, N].
+    removed : Tensor
+        What they leave [P, N].
+    original : Tensor
+        The clip [N].
+    mask : Tensor
+        In [0, 1], [P, F, T].
+    magnitude : Tensor
+        STFT magnitudes of the clip [F, T].
+    sample_rate : int
+        Of the waveforms: the classifier's, in Hz.
+    prompts : list of str
+        As they were given.
+    similarity : Scores
+        Cosine similarities of text and sound.
+    probabilities : Scores
+        Of each prompt among the given ones, for the same four sounds.
+    classifier : str
+        Its name.
+    source : str
+        The file that the clip came from; empty where it came from none.
+    """
+
+    waveform: Tensor
+    removed: Tensor
+    original: Tensor
+    mask: Tensor
+    magnitude: Tensor
+    sample_rate: int
+    prompts: list
+    similarity: Scores
+    probabilities: Scores
+    classifier: str
+    source: str = ""
+
+    @property
+    def energy_kept(self):
+        """Share of the clip's energy that each explanation has [P]; 0 for silence."""
+        total = self.original.square().sum().clamp(min=1e-12)
+        return self.waveform.square().sum(1) / total
+
+    def plot(self, index=None):
+        """Spectrogram and mask side by side, a row for each prompt.
+
+        Arguments
+        ---------
+        index : int, optional
+            Show this prompt alone.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            With axes in seconds and kHz; it belongs to no window and needs no closing.
+        """
+        from matplotlib.figure import Figure
+
+        rows = range(len(self.prompts)) if index is None else [index]
+        figure = Figure(figsize=(10, 0.4 + 2.8 * len(rows)), layout="constrained")
+        axes = figure.subplots(len(rows), 2, squeeze=False, sharex=True, sharey=True)
+        step = -(-self.magnitude.shape[1] // 2000)  # a long clip has more than pixels
+        level = self.magnitude[:, ::step].clamp(min=1e-9).log10().mul(20)
+        top = max(float(level.max()), -60.0)  # silence is shown as dark
+        extent = (0, len(self.original) / self.sample_rate, 0, self.sample_rate / 2000)
+        look = {"origin": "lower", "aspect": "auto", "extent": extent}
+        for (left, right), row in zip(axes, rows, strict=True):
+            shown = left.imshow(level, vmin=top - 80, vmax=top, cmap="magma", **look)
+            figure.colorbar(shown, ax=left, label="dB")
+            mask = self.mask[row, :, ::step]
+            shown = right.imshow(mask, vmin=0, vmax=1, cmap="viridis", **look)
+            figure.colorbar(shown, ax=right, label="mask")
+            before = float(self.similarity.before[row])
+            left.set_title(f"the clip, similarity {before:.2f}")
+            # a prompt may hold dollar signs, which are no formula
+            name = textwrap.shorten(self.prompts[row], 48, placeholder="…")
+            right.set_title(name, parse_math=False)
+            left.set_ylabel("frequency (kHz)")
+        for axis in axes[-1]:
+            axis.set_xlabel("time (s)")
+        return figure
+
+    def summary(self):
+        """The numbers, as plain values for ``summary.json``."""
+        files = self._files()
+        return {
+            "version": __version__,
+            "classifier": self.classifier,
+            "source": self.source,
+            "sample_rate": self.sample_rate,
+            "duration_seconds": len(self.original) / self.sample_rate,
+            "original": "original.wav",
+            "explanations": [
+                {
+                    "prompt": prompt,
+                    "similarity": self.similarity.of(i),
+                    "probability": self.probabilities.of(i),
+                    "mask_mean": float(self.mask[i].mean()),
+                    "energy_kept": float(self.energy_kept[i]),
+                    "files": files[i],
+                }
+                for i, prompt in enumerate(self.prompts)
+            ],
+        }
+
+    def save(self, folder):
+        """Writes sounds, pictures and ``summary.json``.
+
+        For each prompt there are ``NN-words.wav``, what its mask keeps,
+        ``NN-words-removed.wav`` and ``NN-words.png``; and ``original.wav``. A file that
+        is already there is replaced only if an earlier explanation wrote it.
+
+        Arguments
+        ---------
+        folder : str | Path
+            Made if it is not there.
+
+        Returns
+        -------
+        dict
+            The summary. ConfigError where the folder cannot be written to, or a file
+            that is no explanation would be lost; then nothing has been written.
+        """
+        folder, summary = Path(folder), self.summary()
+        try:
+            self._protect(folder, summary)
+            # first, so that what a break leaves behind is known to be ours
+            atomic.write(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+            audio.write(folder / "original.wav", self.original, self.sample_rate)
+            for index, entry in enumerate(summary["explanations"]):
+                files = entry["files"]
+                for name in ("waveform", "removed"):
+                    samples = getattr(self, name)[index]
+                    audio.write(folder / files[name], samples, self.sample_rate)
+                atomic.write(folder / files["picture"], self._picture(index))
+        except OSError as error:
+            raise ConfigError(
+                f"{folder}: cannot be written ({error.strerror}); choose another folder"
+            ) from error
+        return summary
+
+    def _files(self):
+        """File names for each prompt, safe for any prompt and never equal."""
+        named = []
+        for number, prompt in enumerate(self.prompts, start=1):
+            ascii_only = unicodedata.normalize("NFKD", prompt).encode("ascii", "ignore")
+            words = re.sub(r"[^a-z0-9]+", "-", ascii_only.decode().lower())
+            stem = f"{number:02d}-{words.strip('-')[:40].strip('-') or 'prompt'}"
+            named.append(
+                {
+                    "waveform": f"{stem}.wav",
+                    "removed": f"{stem}-removed.wav",
+                    "picture": f"{stem}.png",
+                }
+            )
+        return named
+
+    def _protect(self, folder, summary):
+        """Refuses to replace a file that no earlier explanation wrote."""
+        try:
+            ours = _written(json.loads((folder / "summary.json").read_bytes()))
+        except FileNotFoundError:
+            ours = set()
+        except (ValueError, KeyError, TypeError):
+            ours = set()  # somebody else's summary.json
+        for name in sorted(_written(summary) - ours):
+            if (folder / name).exists():
+                raise ConfigError(
+                    f"{folder / name}: is there already and no explanation; choose "
+                    "another folder"
+                )
+
+    def _picture(self, index):
+        """The plot of one prompt as the bytes of a PNG file."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        figure, file = self.plot(index), io.BytesIO()
+        FigureCanvasAgg(figure)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph")  # a script that the font lacks
+            figure.savefig(file, format="png", dpi=100)
+        return file.getvalue()
+
+
+def _written(summary):
+    """Names of the files that a summary speaks of, itself included."""
+    names = {"summary.json", summary["original"]}
+    for entry in summary["explanations"]:
+        names.update(entry["files"].values())
+    return names

@@ -1,0 +1,319 @@
+"""From a recording and sentences to explanations that can be listened to."""
+
+import re
+import warnings
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from speechbrain.inference.interfaces import Pretrained
+
+from speechbrain_lmac import audio, checkpoint
+from speechbrain_lmac.errors import AudioInputError, CheckpointError, ConfigError
+from speechbrain_lmac.explainers.base import hear
+from speechbrain_lmac.explainers.lmac_zs import LMACZS
+from speechbrain_lmac.explanation import Explanation, Scores
+from speechbrain_lmac.masking import Masking
+from speechbrain_lmac.windows import Windows
+
+SILENCE_DB = -90  # peak re full scale below which a clip is taken as silent
+BATCH = 8  # windows that are encoded together: memory does not grow with the clip
+
+_FILES = ["hyperparams.yaml", "decoder.safetensors"]
+
+
+class LMACZSInterpreter(Pretrained):
+    """Explains, for any clip and any sentence, what a classifier's agreement rests on.
+
+    A :class:`~speechbrain.inference.interfaces.Pretrained` whose ``from_hparams`` is
+    its own: SpeechBrain's executes the yaml that it is given, this one only builds
+    models of this package.
+
+    - Clips up to the classifier's window (5 s for ``mini``) are padded with silence to
+      be encoded; everything that comes back has the clip's own length.
+    - Longer clips are encoded in windows that overlap by a fifth, ``BATCH`` at a time.
+      Their masks are cross-faded into one, which is applied to the whole clip; a
+      similarity is that of the mean of the windows' embeddings, at unit length.
+    - A clip that peaks below -90 dBFS is silent: its mask is empty, with a warning.
+    - Masks act on STFT magnitudes, since only those can be played back. A decoder that
+      was trained in the mel domain carries its logits over to the linear bins.
+
+    Arguments
+    ---------
+    modules : dict
+        ``classifier`` and ``decoder``.
+    hparams : dict
+        ``masking_domain``, in which the decoder was trained, ``masking_law`` and
+        ``mask_floor_db``.
+    run_opts : dict, optional
+        SpeechBrain's run options, such as ``{"device": "cuda:0"}``.
+
+    Example
+    -------
+    >>> from speechbrain_lmac.decoder import MaskDecoder
+    >>> from speechbrain_lmac.testing import random_classifier
+    >>> classifier = random_classifier()
+    >>> interpreter = LMACZSInterpreter(
+    ...     modules={"classifier": classifier, "decoder": MaskDecoder(classifier)},
+    ...     hparams={
+    ...         "masking_domain": "stft", "masking_law": "log", "mask_floor_db": -68
+    ...     },
+    ...     run_opts={"device": "cpu"},
+    ... )
+    >>> clips = 0.1 * torch.randn(2, 16000)
+    >>> first, second = interpreter.interpret_batch(clips, ["a dog barking", "rain"])
+    >>> first.waveform.shape, first.mask.shape
+    (torch.Size([2, 16000]), torch.Size([2, 513, 51]))
+    """
+
+    MODULES_NEEDED = ("classifier", "decoder")
+    HPARAMS_NEEDED = ("masking_domain", "masking_law", "mask_floor_db")
+
+    def __init__(self, modules, hparams, run_opts=None):
+        super().__init__(modules, hparams, run_opts)
+        self.explainer = LMACZS(self.mods.decoder)
+        self.masking = Masking.for_classifier(
+            self.mods.classifier,
+            "stft",
+            hparams["masking_law"],
+            hparams["mask_floor_db"],
+        )
+
+    @classmethod
+    def from_hparams(cls, source="mini", savedir=None, run_opts=None, revision=None):
+        """Loads the embedded default, or what a training exported.
+
+        Arguments
+        ---------
+        source : str | Path
+            "mini", a folder that ``train.py`` exported, or the id of a repository on
+            the Hugging Face hub.
+        savedir : str | Path, optional
+            Where to put a repository's files; the hub's cache by default.
+        run_opts : dict, optional
+            SpeechBrain's run options, such as ``{"device": "cuda:0"}``.
+        revision : str, optional
+            Commit, tag or branch of a repository: pin a commit for the same model
+            tomorrow.
+
+        Returns
+        -------
+        LMACZSInterpreter
+            ConfigError for an unknown source or device, CheckpointError for files that
+            are missing, damaged or do not belong together; one line each.
+        """
+        _check_device((run_opts or {}).get("device"))
+        if source == "mini":
+            folder = checkpoint.PRETRAINED / "mini"
+        elif Path(source).is_dir():
+            folder = Path(source)
+        else:
+            folder = _download(str(source), savedir, revision)
+        classifier, decoder, settings = checkpoint.load(folder)
+        return cls({"classifier": classifier, "decoder": decoder}, settings, run_opts)
+
+    def interpret_file(self, path, prompts):
+        """Explains a recording.
+
+        Arguments
+        ---------
+        path : str | Path
+            A wav, flac, ogg or mp3 file of any sample rate, length and number of
+            channels. AudioInputError where it cannot be used.
+        prompts : list of str
+            Sentences, used as they are; ConfigError where there is none or a
+            blank one.
+
+        Returns
+        -------
+        Explanation
+            As long as the file, at the classifier's sample rate.
+        """
+        text = self._embed_text(prompts)
+        waveform = audio.read(path, self.mods.classifier.sample_rate)
+        return self._interpret(waveform, _listed(prompts), text, str(path))
+
+    def interpret_batch(self, wavs, prompts):
+        """Explains clips of one length.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            At the classifier's sample rate [B, N]. AudioInputError where it is empty
+            or not finite.
+        prompts : list of str
+            Sentences for each clip, used as they are.
+
+        Returns
+        -------
+        list of Explanation
+            One for each clip, the same as if it had been alone.
+        """
+        text = self._embed_text(prompts)
+        if wavs.ndim != 2 or wavs.shape[-1] == 0:
+            raise AudioInputError(
+                f"waveforms of shape {tuple(wavs.shape)}: give them as [B, N], N > 0"
+            )
+        if not wavs.isfinite().all():
+            raise AudioInputError("waveforms hold NaN or infinite samples; mend them")
+        return [self._interpret(wav, _listed(prompts), text) for wav in wavs.float()]
+
+    def forward(self, wavs, prompts):
+        """The same as :meth:`interpret_batch`."""
+        return self.interpret_batch(wavs, prompts)
+
+    @torch.no_grad()
+    def classify_file(self, path, prompts):
+        """Zero-shot classification of a recording, with no explanation.
+
+        Arguments
+        ---------
+        path : str | Path
+            As for :meth:`interpret_file`.
+        prompts : list of str
+            Sentences, used as they are.
+
+        Returns
+        -------
+        torch.Tensor
+            Probabilities [P] that sum to one.
+        """
+        text = self._embed_text(prompts)
+        waveform = audio.read(path, self.mods.classifier.sample_rate)
+        heard = self._hear(waveform.to(text.device)[None])
+        return self.mods.classifier.probabilities(heard, text)[0].cpu()
+
+    def _embed_text(self, prompts):
+        """Prompts, checked, to unit vectors [P, D]."""
+        prompts = _listed(prompts)
+        if not prompts:
+            raise ConfigError("no prompt given; name a sound, such as 'a dog barking'")
+        for number, prompt in enumerate(prompts, start=1):
+            if not isinstance(prompt, str) or not prompt.strip():
+                raise ConfigError(f"prompt {number} is blank; name a sound")
+        return self.mods.classifier.embed_text(prompts)
+
+    @torch.no_grad()
+    def _interpret(self, waveform, prompts, text, source=""):
+        """A clip [N] at the classifier's rate, and prompts with their [P, D]."""
+        classifier, length = self.mods.classifier, len(waveform)
+        waveform = waveform.to(classifier.device)
+        before, mask = self._mask(waveform, text)
+        if waveform.abs().max() < 10 ** (SILENCE_DB / 20):
+            warnings.warn(
+                f"{source or 'clip'}: silent, so masks are empty", stacklevel=3
+            )
+            mask = torch.zeros_like(mask)
+        kept, removed = self._hear_masked(waveform, mask)
+
+        # the frames of the clip's own transform, without those of the padding
+        spectrum = classifier.stft(waveform)
+        magnitude, mask = spectrum.abs(), mask[..., : spectrum.shape[-1]]
+        play = classifier.stft.playback
+        # one prompt at a time: a long clip's spectrograms are large
+        sounds = [play(self.masking.keep(m, magnitude), spectrum, length) for m in mask]
+        rests = [
+            play(self.masking.remove(m, magnitude), spectrum, length) for m in mask
+        ]
+        heard = self._hear(torch.stack(sounds))
+
+        embeddings = (before.expand_as(kept), kept, removed, heard)
+        similarity = [(e * text).sum(1).cpu() for e in embeddings]
+        among = [classifier.probabilities(e, text).diag().cpu() for e in embeddings]
+        return Explanation(
+            waveform=torch.stack(sounds).cpu(),
+            removed=torch.stack(rests).cpu(),
+            original=waveform.cpu(),
+            mask=mask.cpu(),
+            magnitude=magnitude.cpu(),
+            sample_rate=classifier.sample_rate,
+            prompts=prompts,
+            similarity=Scores(*similarity),
+            probabilities=Scores(*among),
+            classifier=classifier.name,
+            source=source,
+        )
+
+    def _hear(self, waveforms):
+        """Waveforms [K, N] to unit vectors [K, D]."""
+        windows = Windows(self.mods.classifier, waveforms.shape[-1])
+        pieces = torch.cat([windows.cut(waveform) for waveform in waveforms])
+        stft, encode = self.mods.classifier.stft, self.mods.classifier.encode
+        heard = [encode(stft(batch).abs()).embedding for batch in pieces.split(BATCH)]
+        return _mean_direction(torch.cat(heard).unflatten(0, (len(waveforms), -1)))
+
+    def _mask(self, waveform, text):
+        """A clip [N] and prompts [P, D] to its unit vector [D] and masks [P, F, T]."""
+        windows = Windows(self.mods.classifier, len(waveform))
+        embeddings, masks = [], []
+        for batch in windows.cut(waveform).split(_batch(text)):
+            scene = hear(self.mods.classifier, self.mods.classifier.stft(batch).abs())
+            embeddings.append(scene.encoding.embedding)
+            masks.append(self.explainer(scene, text))
+        return _mean_direction(torch.cat(embeddings)[None])[0], windows.join(masks)
+
+    def _hear_masked(self, waveform, mask):
+        """A clip [N] and masks [P, F, T] to unit vectors of kept and removed [P, D]."""
+        classifier = self.mods.classifier
+        windows = Windows(classifier, len(waveform))
+        batches = windows.cut(waveform).split(_batch(mask))
+        starts = torch.tensor(windows.starts).split(_batch(mask))
+        kept, removed = [], []
+        for batch, first in zip(batches, starts, strict=True):
+            magnitude = classifier.stft(batch).abs().unsqueeze(1)
+            part = torch.stack([mask[..., i : i + windows.frames] for i in first])
+            for heard, act in (
+                (kept, self.masking.keep),
+                (removed, self.masking.remove),
+            ):
+                masked = act(part, magnitude).flatten(0, 1)
+                encoding = classifier.encode(masked)
+                heard.append(encoding.embedding.unflatten(0, part.shape[:2]))
+        return [_mean_direction(torch.cat(x).transpose(0, 1)) for x in (kept, removed)]
+
+
+def _batch(prompts):
+    """How many windows to take at once, for as many prompts as there are rows."""
+    return max(1, BATCH // len(prompts))
+
+
+def _mean_direction(vectors):
+    """Unit vectors [K, W, D] of W windows to unit vectors [K, D]."""
+    return F.normalize(vectors.mean(1), dim=-1)
+
+
+def _listed(prompts):
+    """Prompts as a list; a single one may be given as it is."""
+    return [prompts] if isinstance(prompts, str) else list(prompts)
+
+
+def _check_device(device):
+    try:
+        torch.empty(0, device=device or "cpu")
+    except (AssertionError, RuntimeError) as error:  # torch says it in either way
+        raise ConfigError(
+            f"device '{device}' cannot be used here; give cpu or cuda:0"
+        ) from error
+
+
+def _download(repository, savedir, revision):
+    """A repository of the Hugging Face hub to a local folder."""
+    remedy = "give 'mini', a folder that train.py exported, or a hub repository id"
+    if not re.fullmatch(r"\w[\w.-]*/[\w.-]+", repository):
+        raise ConfigError(f"{repository}: no such folder; {remedy}")
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = snapshot_download(
+            repository,
+            revision=revision,
+            local_dir=savedir,
+            allow_patterns=_FILES,
+            etag_timeout=5,
+        )
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{repository}: no such folder, and the hub did not give it "
+            f"({type(error).__name__}); {remedy}"
+        ) from error
+    return Path(folder)
