@@ -113,9 +113,11 @@ class Explanation:
         extent = (0, len(self.original) / self.sample_rate, 0, self.sample_rate / 2000)
         look = {"origin": "lower", "aspect": "auto", "extent": extent}
         for (left, right), row in zip(axes, rows, strict=True):
-            shown = left.imshow(level, vmin=top - 80, vmax=top, cmap="magma", **look)
+            shown = left.imshow(
+                level.numpy(), vmin=top - 80, vmax=top, cmap="magma", **look
+            )
             figure.colorbar(shown, ax=left, label="dB")
-            mask = self.mask[row, :, ::step]
+            mask = self.mask[row, :, ::step].numpy()
             shown = right.imshow(mask, vmin=0, vmax=1, cmap="viridis", **look)
             figure.colorbar(shown, ax=right, label="mask")
             before = float(self.similarity.before[row])
@@ -207,10 +209,8 @@ class Explanation:
         """Refuses to replace a file that no earlier explanation wrote."""
         try:
             ours = _written(json.loads((folder / "summary.json").read_bytes()))
-        except FileNotFoundError:
-            ours = set()
-        except (ValueError, KeyError, TypeError):
-            ours = set()  # somebody else's summary.json
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            ours = set()  # there is none, or it is of something else
         for name in sorted(_written(summary) - ours):
             if (folder / name).exists():
                 raise ConfigError(

@@ -191,6 +191,8 @@ class LMACZSInterpreter(Pretrained):
         for number, prompt in enumerate(prompts, start=1):
             if not isinstance(prompt, str) or not prompt.strip():
                 raise ConfigError(f"prompt {number} is blank; name a sound")
+            if any("\ud800" <= letter <= "\udfff" for letter in prompt):
+                raise ConfigError(f"prompt {number} is no Unicode text; type it again")
         return self.mods.classifier.embed_text(prompts)
 
     @torch.no_grad()

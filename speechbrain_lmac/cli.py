@@ -1,0 +1,232 @@
+"""``lmac-zs``: explanations from the shell."""
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from speechbrain_lmac import __version__
+from speechbrain_lmac.errors import AudioInputError, ConfigError, UserError
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+
+# plain errors: one line each, also where nobody looks at a terminal
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+# Whether there are files and prompts is checked here, for errors with a remedy.
+Prompts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--prompts",
+        "-p",
+        help="What to listen for: sentences, all up to the next option.",
+        metavar="TEXT...",
+    ),
+]
+Model = Annotated[
+    str,
+    typer.Option(help="mini, a folder that train.py exported, or a hub repository id."),
+]
+Device = Annotated[str, typer.Option(help="Where to run: cpu, or cuda:0.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def _version(wanted: bool):
+    if wanted:
+        typer.echo(f"lmac-zs {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Show the version."
+        ),
+    ] = False,
+):
+    """Listenable maps for zero-shot audio classifiers."""
+
+
+@app.command()
+def explain(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILES", help="Recordings, or folders of them."),
+    ] = None,
+    prompts: Prompts = None,
+    out: Annotated[
+        Path, typer.Option(help="A folder; each recording gets one of its own in it.")
+    ] = Path("explanations"),
+    model: Model = "mini",
+    device: Device = "cpu",
+    debug: Debug = False,
+):
+    """Write what in a recording fits each prompt: sounds, pictures, a summary.
+
+    lmac-zs explain clip.wav --prompts "a dog barking" "rain" --out DIR
+    """
+    from tqdm import tqdm
+
+    recordings = _recordings(files, out)
+    interpreter = _interpreter(model, device, prompts)
+    failed = []
+    progress = tqdm(recordings.items(), unit="file", disable=len(recordings) == 1)
+    for name, path in progress:
+        try:
+            with warnings.catch_warnings(record=True) as notes:
+                warnings.simplefilter("always", UserWarning)
+                explanation = interpreter.interpret_file(path, prompts)
+            summary = explanation.save(out / name)
+        except UserError as error:
+            if debug:
+                raise
+            failed.append(str(path))
+            progress.write(f"lmac-zs: {error}", file=sys.stderr)
+            continue
+        for note in notes:
+            progress.write(f"lmac-zs: {note.message}", file=sys.stderr)
+        progress.write(_report(path, out / name, summary))
+    if failed:
+        if len(recordings) > 1:
+            count = f"{len(failed)} of {len(recordings)} recordings failed"
+            typer.echo(f"lmac-zs: {count}: {', '.join(failed)}", err=True)
+        raise typer.Exit(1 if len(failed) < len(recordings) else 2)
+
+
+@app.command()
+def classify(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording.")],
+    prompts: Prompts = None,
+    model: Model = "mini",
+    device: Device = "cpu",
+    debug: Debug = False,
+):
+    """Print how probable each prompt is among those given.
+
+    lmac-zs classify clip.wav --prompts "a dog barking" "rain"
+    """
+    interpreter = _interpreter(model, device, prompts)
+    probabilities = interpreter.classify_file(file, prompts).tolist()
+    for share, prompt in sorted(zip(probabilities, prompts, strict=True), reverse=True):
+        typer.echo(f"{100 * share:5.1f} %  {prompt}")
+
+
+def main(arguments=None):
+    """Entry point of the console script.
+
+    Arguments
+    ---------
+    arguments : list of str, optional
+        Instead of those of the command line.
+
+    Returns
+    -------
+    None
+        It leaves by SystemExit: 0, 1 where some of several recordings failed, or 2
+        for bad input, which is named in one line unless ``--debug`` is given.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        app(spread(arguments))
+    except UserError as error:
+        if "--debug" in arguments:
+            raise
+        typer.echo(f"lmac-zs: {error}", err=True)
+        sys.exit(2)
+
+
+def spread(arguments):
+    """Gives each prompt an option of its own, since one takes one value.
+
+    Arguments
+    ---------
+    arguments : list of str
+        As they were typed.
+
+    Returns
+    -------
+    list of str
+        ``--prompts`` before each word that follows it, up to the next option or ``--``.
+
+    Example
+    -------
+    >>> spread(["x.wav", "--prompts", "a dog", "rain", "--out", "y"])
+    ['x.wav', '--prompts', 'a dog', '--prompts', 'rain', '--out', 'y']
+    """
+    result, inside = [], False
+    for word in arguments:
+        if word in ("--prompts", "-p"):
+            inside = True
+        elif word.startswith("-"):
+            inside = False
+            result.append(word)
+        else:
+            result += ["--prompts", word] if inside else [word]
+    return result
+
+
+def _interpreter(model, device, prompts):
+    """Loads the model, after what can be checked without waiting for it."""
+    if not prompts or not all(prompt.strip() for prompt in prompts):
+        raise ConfigError(
+            "a prompt is blank or none is given; name sounds, such as --prompts 'rain'"
+        )
+    from speechbrain_lmac.interpreter import LMACZSInterpreter
+
+    return LMACZSInterpreter.from_hparams(model, run_opts={"device": device})
+
+
+def _recordings(files, out):
+    """Files, and those in folders, by the name that each gets below ``out``."""
+    if not files:
+        raise ConfigError(
+            "no recording given; name files before --prompts, which takes all words up "
+            "to the next option"
+        )
+    found = {}
+    for path in files:
+        inside = [path]
+        if path.is_dir():
+            inside = [
+                file
+                for file in sorted(path.rglob("*"))
+                if file.suffix.lower() in SUFFIXES
+                and not file.name.startswith(".")
+                # not what an earlier run wrote
+                and out.resolve() not in file.resolve().parents
+            ]
+            if not inside:
+                kinds = ", ".join(SUFFIXES)
+                raise AudioInputError(f"{path}: no {kinds} file in it; check the path")
+        found.update({file.resolve(): file for file in inside})
+    named = {}
+    for file in found.values():
+        name, number = file.stem, 1
+        # some file systems do not tell upper from lower case
+        while name.casefold() in map(str.casefold, named):
+            number += 1
+            name = f"{file.stem}-{number}"
+        named[name] = file
+    return named
+
+
+def _report(path, folder, summary):
+    """What was found, in a line for each prompt."""
+    lines = [f"{path} -> {folder}"]
+    for entry in summary["explanations"]:
+        numbers = entry["similarity"]
+        lines.append(
+            f"  {entry['prompt']}: similarity {numbers['before']:.2f}, "
+            f"explanation {numbers['heard']:.2f}, rest {numbers['removed']:.2f}, "
+            f"energy kept {100 * entry['energy_kept']:.0f} %"
+        )
+    return "\n".join(lines)
