@@ -81,7 +81,9 @@ class PaperObjective:
     @torch.no_grad()
     def prepare(self, waveforms, bank, prompt):
         """Clips [B, N], a bank [Q, D] and each clip's caption in it [B] to pairs."""
-        scene = hear(self.classifier, self.classifier.stft(waveforms).abs(), self.domain)
+        scene = hear(
+            self.classifier, self.classifier.stft(waveforms).abs(), self.domain
+        )
         asked = torch.unique(prompt)
         clips = len(waveforms)
         similarity = scene.encoding.embedding @ bank.T
@@ -175,7 +177,9 @@ class SceneObjective:
         clip is foreign to it.
         """
         count, stft = len(waveforms), self.classifier.stft
-        partner = (torch.arange(count) + int(torch.randint(1, max(2, count), ()))) % count
+        partner = (
+            torch.arange(count) + int(torch.randint(1, max(2, count), ()))
+        ) % count
         partner = partner.to(waveforms.device)
         mixed = torch.rand(count, device=waveforms.device) < self.mix_share
         mixed &= prompt != prompt[partner]
@@ -198,9 +202,7 @@ class SceneObjective:
             rest[mixed] = target[mixed].flip(1)
             sources = heard.energies.unflatten(0, (-1, 2))
         own = torch.stack([torch.ones_like(mixed), mixed], 1)
-        return Pairs(
-            scene, bank[asked], bank, asked, target, rest, own, mixed, sources
-        )
+        return Pairs(scene, bank[asked], bank, asked, target, rest, own, mixed, sources)
 
     def _levels(self, first, second, mixed):
         """Both at 0.1 RMS, plus and minus ``mix_db``, where they are to be mixed."""
@@ -263,7 +265,9 @@ class SceneObjective:
 
     def _removal(self, pairs, masks, energies):
         """The rest of a mixture is the other source; the rest of a clip is nothing."""
-        left = self.masking.remove(masks[pairs.own], energies.expand_as(masks)[pairs.own])
+        left = self.masking.remove(
+            masks[pairs.own], energies.expand_as(masks)[pairs.own]
+        )
         similarity = hear_masked(self.classifier, left, self.domain) @ pairs.bank.T
         wanted = pairs.rest[pairs.own]
         of_mixture = pairs.mixed.unsqueeze(1).expand_as(pairs.own)[pairs.own]

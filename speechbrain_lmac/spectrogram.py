@@ -130,7 +130,13 @@ def mel_matrix(sample_rate, n_fft, n_mels, f_min, f_max):
     from torchaudio.functional import melscale_fbanks
 
     return melscale_fbanks(
-        n_fft // 2 + 1, f_min, f_max, n_mels, sample_rate, norm="slaney", mel_scale="slaney"
+        n_fft // 2 + 1,
+        f_min,
+        f_max,
+        n_mels,
+        sample_rate,
+        norm="slaney",
+        mel_scale="slaney",
     )
 
 

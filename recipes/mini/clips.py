@@ -118,12 +118,15 @@ def sources(scenes, waves):
     """The two sources of scenes at their level in the mixture, [n, 2, samples]."""
     out = torch.zeros(len(scenes), 2, SAMPLES)
     for i, (a, sa, ra, b, sb, rb, snr) in enumerate(scenes):
-        wav = torch.roll(waves[int(sa), int(a)].float(), int(ra))
-        out[i, 0] = 0.1 * wav / wav.square().mean().sqrt().clamp(min=1e-4)
+        pair = [(a, sa, ra, 0.1)]
         if b >= 0:
-            wav = torch.roll(waves[int(sb), int(b)].float(), int(rb))
-            level = 0.1 * 10 ** (-snr / 20)
-            out[i, 1] = level * wav / wav.square().mean().sqrt().clamp(min=1e-4)
+            pair.append((b, sb, rb, 0.1 * 10 ** (-snr / 20)))
+        for k, (clip, speed, shift, level) in enumerate(pair):
+            wav, cut = waves[int(speed), int(clip)], SAMPLES - int(shift)
+            out[i, k, int(shift) :] = wav[:cut]
+            out[i, k, : int(shift)] = wav[cut:]
+            rms = torch.linalg.vector_norm(out[i, k]) / SAMPLES**0.5
+            out[i, k] *= level / rms.clamp(min=1e-4)
     peak = out.sum(1).abs().amax(1).clamp(min=1e-4)
     return out / peak[:, None, None]
 

@@ -64,13 +64,13 @@ def augment(stft, sources, paired, hparams):
     gain = _levels(count, -30, 0)
     silent = torch.rand(count) < hparams["silence_share"]
     gain = torch.where(silent, _levels(count, -140, -85), gain)
-    spectra = stft(sources * gain[:, None, None])
-    magnitude = spectra.sum(1).abs()
+    sources = sources * gain[:, None, None]
+    magnitude = stft(sources.sum(1)).abs()
     masking = Masking(stft.full_scale)
 
     alone = paired & (torch.rand(count) < hparams["ideal_mask_share"])
     if alone.any():
-        ideal = ideal_ratio(*spectra[alone].abs().unbind(1))
+        ideal = ideal_ratio(*stft(sources[alone]).abs().unbind(1))
         magnitude[alone] = masking.keep(ideal, magnitude[alone])
     soft = torch.rand(count) < hparams["soft_mask_share"]
     if soft.any():

@@ -86,6 +86,7 @@ def main(argv):
         work / "teacher.npz",
     )
 
+    torch.manual_seed(h["seed"])  # the same start whatever stood in the work folder
     classifier = MiniCLAP(
         text["vocabulary"],
         **{k: h[k] for k in ("sample_rate", "n_fft", "hop_length", "n_mels", "f_min")},

@@ -1,0 +1,110 @@
+"""Training of the decoder: one step, validation, logging."""
+
+import logging
+
+import speechbrain as sb
+import torch
+
+from speechbrain_lmac.explainers.base import hear, hear_masked
+from speechbrain_lmac.metrics import faithfulness
+
+logger = logging.getLogger(__name__)
+
+
+class LMACZSBrain(sb.Brain):
+    """Trains ``modules.decoder`` against the frozen ``hparams.classifier``.
+
+    The classifier is not one of the modules, so that no optimizer, checkpoint or
+    ``train()`` reaches it. ``sentences`` (a
+    :class:`~speechbrain_lmac.data.sentences.SentenceBank`) and ``total_steps`` are set
+    by the script, which knows the data.
+    """
+
+    sentences = None
+    total_steps = 1
+
+    def compute_forward(self, batch, stage):
+        """A batch of clips and captions to pairs and their masks [B, K, F, T]."""
+        batch = batch.to(self.device)
+        bank, prompt = self.sentences.draw(batch.captions)
+        pairs = self.hparams.objective.prepare(batch.sig.data, bank, prompt)
+        scene = pairs.scene
+        masks = self.modules.decoder(scene.encoding, scene.mel, pairs.text, scene.domain)
+        return pairs, masks
+
+    def compute_objectives(self, predictions, batch, stage):
+        """The sum of the objective's terms; validation adds the metrics."""
+        pairs, masks = predictions
+        ramp = 1.0
+        if stage == sb.Stage.TRAIN:
+            # sparsity grows in: from the start it would close the mask for good
+            ramp_steps = self.hparams.sparsity_ramp * self.total_steps
+            ramp = min(1.0, self.optimizer_step / max(1, ramp_steps))
+        terms = self.hparams.objective.terms(pairs, masks, ramp)
+        loss = sum(terms.values())
+        self._note({"loss": loss, **terms})
+        if stage != sb.Stage.TRAIN:
+            self._validate(batch)
+        return loss
+
+    def _note(self, values):
+        for name, value in values.items():
+            self.noted.setdefault(name, []).append(value.detach().float().reshape(-1))
+
+    def _validate(self, batch):
+        """Faithfulness for the clips as they are, asked about their predicted class."""
+        classifier, objective = self.hparams.classifier, self.hparams.objective
+        spectrum = classifier.stft(batch.sig.data)
+        scene = hear(classifier, spectrum.abs(), objective.domain)
+        text = self.sentences.first(self.hparams.valid_sentences)
+        before = classifier.probabilities(scene.encoding.embedding, text)
+        predicted = text[before.argmax(1)].unsqueeze(1)
+        mask = self.modules.decoder(
+            scene.encoding, scene.mel, predicted, scene.domain
+        ).squeeze(1)
+        after = (
+            classifier.probabilities(
+                hear_masked(classifier, change(mask, scene.energies), scene.domain), text
+            )
+            for change in (objective.masking.keep, objective.masking.remove)
+        )
+        self._note(faithfulness(before, *after))
+        self._note({"MM": mask.mean((1, 2)), "confidence": before.amax(1)})
+        self.shown = spectrum[0], scene.energies[0], mask[0]
+
+    def on_stage_start(self, stage, epoch):
+        """Nothing is noted yet."""
+        self.noted = {}
+
+    def on_fit_batch_end(self, batch, outputs, loss, should_step):
+        """One step of the learning rate."""
+        if should_step:
+            self.hparams.lr_annealing(self.optimizer)
+
+    def on_stage_end(self, stage, stage_loss, epoch):
+        """Averages to the log; after validation a checkpoint, the best is kept."""
+        stats = {name: torch.cat(v).mean().item() for name, v in self.noted.items()}
+        if stage == sb.Stage.TRAIN:
+            self.train_stats = stats
+            return
+        rate = self.optimizer.param_groups[0]["lr"] if self.optimizer else 0.0
+        self.hparams.train_logger.log_stats(
+            {"epoch": epoch, "lr": rate}, self.train_stats, stats
+        )
+        if self.hparams.tensorboard:
+            self._show(epoch, stats)
+        self.checkpointer.save_and_keep_only(meta={"loss": stats["loss"]}, min_keys=["loss"])
+
+    def _show(self, epoch, stats):
+        """Losses, a spectrogram, its mask and the masked sound to TensorBoard."""
+        board, objective = self.hparams.tensorboard, self.hparams.objective
+        stft = self.hparams.classifier.stft
+        board.log_stats({"epoch": epoch}, self.train_stats, stats)
+        spectrum, energies, mask = self.shown
+        board.log_figure("valid/spectrogram", energies.clamp(min=1e-5).log10().cpu())
+        board.log_figure("valid/mask", mask.cpu())
+        if objective.domain == "stft":
+            kept = objective.masking.keep(mask, energies)
+            length = (spectrum.shape[1] - 1) * stft.hop_length
+            sound = stft.playback(kept, spectrum, length)
+            board.log_audio("valid/kept", sound.cpu(), stft.sample_rate)

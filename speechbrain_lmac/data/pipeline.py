@@ -1,0 +1,91 @@
+"""From manifests to batches: clips of equal length and their captions."""
+
+import torch
+from speechbrain.dataio.dataset import DynamicItemDataset
+
+from speechbrain_lmac import audio
+from speechbrain_lmac.data.manifests import DATA_ROOT, read_manifest
+
+
+class ClipReader:
+    """Reads a clip at the classifier's rate, cut or padded to a fixed length.
+
+    Arguments
+    ---------
+    sample_rate : int
+        In Hz.
+    seconds : float
+        Length of what is returned.
+    random : bool
+        Training: a random part of a longer clip, and a circular shift of a shorter
+        one. Otherwise the beginning.
+    keep : bool
+        Keep decoded clips in memory (float16: 2 bytes a sample), so that each file is
+        read once.
+    """
+
+    def __init__(self, sample_rate, seconds, random=False, keep=True):
+        self.sample_rate, self.random = sample_rate, random
+        self.samples = round(seconds * sample_rate)
+        self.kept = {} if keep else None
+
+    def _read(self, path):
+        if self.kept is None:
+            return audio.read(path, self.sample_rate)
+        if path not in self.kept:
+            self.kept[path] = audio.read(path, self.sample_rate).half()
+        return self.kept[path].float()
+
+    def __call__(self, path):
+        """A path to a waveform [samples]."""
+        waveform = self._read(path)
+        spare = len(waveform) - self.samples
+        if spare > 0:
+            start = int(torch.randint(spare + 1, ())) if self.random else 0
+            return waveform[start : start + self.samples]
+        waveform = torch.nn.functional.pad(waveform, (0, -spare))
+        if self.random:
+            waveform = waveform.roll(int(torch.randint(self.samples, ())))
+        return waveform
+
+
+def clip_dataset(manifest, reader, data_root=None):
+    """The dataset of a manifest; missing files are counted and left out.
+
+    Arguments
+    ---------
+    manifest : str or Path
+        A CSV file with the columns of ``speechbrain_lmac.data.manifests``.
+    reader : ClipReader
+        Reads the clips.
+    data_root : str or Path
+        What ``$data_root`` in the manifest stands for.
+
+    Returns
+    -------
+    DynamicItemDataset
+        Items ``id``, ``sig`` [samples] and ``captions``, the manifest's cell.
+    """
+    present = set(read_manifest(manifest, data_root)["ID"])
+    replacements = {} if data_root is None else {DATA_ROOT[1:]: str(data_root)}
+    dataset = DynamicItemDataset.from_csv(str(manifest), replacements)
+    dataset.data_ids = [i for i in dataset.data_ids if i in present]
+    dataset.add_dynamic_item(reader, takes="wav", provides="sig")
+    dataset.add_dynamic_item(lambda cell: cell, takes="caption", provides="captions")
+    dataset.set_output_keys(["id", "sig", "captions"])
+    return dataset
+
+
+def caption_cells(dataset):
+    """The distinct caption cells of a dataset, sorted.
+
+    Arguments
+    ---------
+    dataset : DynamicItemDataset
+        From :func:`clip_dataset`.
+
+    Returns
+    -------
+    list of str
+    """
+    return sorted({dataset.data[i]["caption"] for i in dataset.data_ids})

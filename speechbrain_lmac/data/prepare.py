@@ -1,0 +1,52 @@
+"""Training and validation manifests of a run, made once."""
+
+import logging
+from pathlib import Path
+
+from speechbrain_lmac.data import esc50, synth
+from speechbrain_lmac.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+
+def prepare_manifests(
+    save_folder,
+    data_folder=None,
+    train_folds=(1, 2),
+    valid_folds=(3,),
+    clips_per_sound=20,
+    seed=0,
+):
+    """ESC-50's manifests, or without a data folder a set of synthesised sounds.
+
+    Arguments
+    ---------
+    save_folder : str or Path
+        Gets ``train.csv`` and ``valid.csv``.
+    data_folder : str or Path
+        ESC-50 as published (``meta/esc50.csv`` and ``audio``); None synthesises.
+    train_folds : sequence of int
+        ESC-50's folds to train on.
+    valid_folds : sequence of int
+        ESC-50's folds to validate on.
+    clips_per_sound : int
+        Synthesised clips of each sound; one in five is for validation.
+    seed : int
+        Of the synthesis.
+
+    Returns
+    -------
+    tuple of Path
+        The training and the validation manifest.
+    """
+    save_folder = Path(save_folder)
+    if data_folder is None:
+        return synth.make_dataset(save_folder, clips_per_sound, seed)
+    out = []
+    for split, folds in (("train", train_folds), ("valid", valid_folds)):
+        if not folds:
+            raise ConfigError(f"{split}_folds is empty: name at least one fold of 1 to 5")
+        out.append(save_folder / f"{split}.csv")
+        manifest = esc50.prepare(data_folder, out[-1], folds)
+        logger.info("%s: %d clips", out[-1], len(manifest))
+    return tuple(out)

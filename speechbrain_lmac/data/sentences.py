@@ -1,0 +1,96 @@
+"""The sentences that a training step compares its clips with."""
+
+import random
+
+import torch
+
+from speechbrain_lmac.data.manifests import captions
+
+
+class SentenceBank:
+    """Draws one caption of each clip's cell and embeds it, once per sentence.
+
+    Captions of one cell say the same thing and never count as foreign to each other.
+
+    Arguments
+    ---------
+    cells : sequence of str
+        Distinct caption cells of the training set.
+    classifier : ZeroShotClassifier
+        Embeds the sentences.
+    templates : sequence of str
+        Patterns with one ``{}``; one is drawn for each bank.
+    size : int
+        Sentences of a bank: those of the batch, and others drawn at random.
+    """
+
+    def __init__(self, cells, classifier, templates=("{}",), size=64):
+        self.captions = {cell: captions(cell) for cell in cells}
+        self.classifier, self.templates, self.size = classifier, templates, size
+        self.known = {}
+
+    def draw(self, batch_cells):
+        """Sentences to compare with, and which of them are the batch's own.
+
+        Arguments
+        ---------
+        batch_cells : sequence of str
+            The caption cell of each clip [B].
+
+        Returns
+        -------
+        bank : torch.Tensor
+            Unit vectors [Q, D]; Q is ``size``, or less where there are fewer cells.
+        prompt : torch.Tensor
+            Number in the bank of each clip's caption [B].
+        """
+        cells = list(dict.fromkeys(batch_cells))
+        others = [cell for cell in self.captions if cell not in set(cells)]
+        cells += self._some(others, max(0, self.size - len(cells)))
+        template = self._some(self.templates, 1)[0]
+        sentences = [
+            template.format(self._some(self.captions[cell], 1)[0]) for cell in cells
+        ]
+        number = {cell: i for i, cell in enumerate(cells)}
+        bank = self.embed(sentences)
+        return bank, torch.tensor([number[c] for c in batch_cells], device=bank.device)
+
+    def first(self, limit):
+        """The first caption of each of ``limit`` cells in the classifier's template.
+
+        Arguments
+        ---------
+        limit : int
+            Cells at most.
+
+        Returns
+        -------
+        torch.Tensor
+            Unit vectors [Q, D].
+        """
+        names = [captions[0] for captions in self.captions.values()][:limit]
+        return self.embed(self.classifier.prompts(names))
+
+    def embed(self, sentences):
+        """Unit vectors [P, D] of sentences; each sentence is embedded once in a run.
+
+        Arguments
+        ---------
+        sentences : sequence of str
+            Sentences.
+
+        Returns
+        -------
+        torch.Tensor
+            [P, D].
+        """
+        new = [s for s in dict.fromkeys(sentences) if s not in self.known]
+        if new:
+            self.known.update(zip(new, self.classifier.embed_text(new), strict=True))
+        return torch.stack([self.known[s] for s in sentences])
+
+    @staticmethod
+    def _some(items, count):
+        """``count`` distinct items by torch's generator, which the seed governs."""
+        seed = int(torch.randint(2**31, ()))
+        return random.Random(seed).sample(list(items), min(count, len(items)))

@@ -1,0 +1,140 @@
+"""A training run from its yaml: data, Brain, fit, export."""
+
+import logging
+import sys
+
+import speechbrain as sb
+from hyperpyyaml import load_hyperpyyaml
+from speechbrain.utils.distributed import if_main_process, run_on_main
+
+from speechbrain_lmac import checkpoint
+from speechbrain_lmac.data.pipeline import ClipReader, caption_cells, clip_dataset
+from speechbrain_lmac.data.sentences import SentenceBank
+from speechbrain_lmac.errors import ConfigError, UserError
+
+logger = logging.getLogger(__name__)
+
+
+def run(arguments):
+    """``train.py`` without its shell.
+
+    Arguments
+    ---------
+    arguments : list of str
+        The yaml, SpeechBrain's run options, and overrides.
+
+    Returns
+    -------
+    int
+        Exit code: 0, or 2 after bad input, which is told in one line.
+    """
+    hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
+    try:
+        train(load_settings(hparams_file, overrides), hparams_file, run_opts, overrides)
+    except UserError as error:
+        if run_opts.get("debug"):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def load_settings(hparams_file, overrides=""):
+    """Load a yaml; what is missing or misspelled in it is one line.
+
+    Arguments
+    ---------
+    hparams_file : str or Path
+        A HyperPyYAML file: it is code, so load only what you trust.
+    overrides : str or dict
+        As ``speechbrain.parse_arguments`` returns them.
+
+    Returns
+    -------
+    dict
+    """
+    try:
+        with open(hparams_file, encoding="utf-8") as file:
+            return load_hyperpyyaml(file, overrides)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{error.filename}: no such file; check the path") from error
+    except KeyError as error:
+        raise ConfigError(
+            f"{hparams_file}: {error.args[0]}; only keys of the file can be overridden"
+        ) from error
+
+
+def train(hparams, hparams_file, run_opts, overrides=""):
+    """Prepare the data, fit the decoder, and export the best of its checkpoints.
+
+    Arguments
+    ---------
+    hparams : dict
+        The loaded yaml.
+    hparams_file : str
+        Its path, copied to the output folder.
+    run_opts : dict
+        SpeechBrain's run options.
+    overrides : str
+        Recorded beside the yaml.
+
+    Returns
+    -------
+    LMACZSBrain
+        After training.
+    """
+    sb.utils.distributed.ddp_init_group(run_opts)
+    sb.create_experiment_directory(hparams["output_folder"], hparams_file, overrides)
+    run_on_main(hparams["prepare_data"])
+    classifier = hparams["classifier"].to(run_opts.get("device", "cpu"))
+    train_set, valid_set = (
+        clip_dataset(
+            f"{hparams['save_folder']}/{split}.csv",
+            ClipReader(
+                classifier.sample_rate,
+                hparams["clip_seconds"],
+                random=split == "train",
+                keep=hparams["keep_audio_in_memory"],
+            ),
+        )
+        for split in ("train", "valid")
+    )
+    sb.dataio.dataset.set_output_keys([train_set, valid_set], ["id", "sig", "captions"])
+    loader_options = hparams["train_dataloader_options"]
+    steps = -(-len(train_set) // loader_options["batch_size"])
+    hparams["lr_annealing"] = hparams["lr_annealing"](
+        total_steps=steps * hparams["number_of_epochs"]
+    )
+    hparams["checkpointer"].add_recoverable("scheduler", hparams["lr_annealing"])
+    brain = hparams["brain_class"](
+        modules=hparams["modules"],
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts=run_opts,
+        checkpointer=hparams["checkpointer"],
+    )
+    brain.total_steps = steps * hparams["number_of_epochs"]
+    brain.sentences = SentenceBank(
+        caption_cells(train_set), classifier, hparams["templates"], hparams["bank_size"]
+    )
+    brain.fit(
+        hparams["epoch_counter"],
+        train_set,
+        valid_set,
+        train_loader_kwargs=loader_options,
+        valid_loader_kwargs=hparams["valid_dataloader_options"],
+    )
+    brain.checkpointer.recover_if_possible(min_key="loss")
+    if if_main_process():
+        checkpoint.export(
+            hparams["export_folder"],
+            hparams["decoder"],
+            classifier,
+            {
+                "masking_domain": hparams["masking_domain"],
+                "masking_law": hparams["masking_law"],
+                "mask_floor_db": hparams["mask_floor_db"],
+            },
+        )
+        print(f"exported to {hparams['export_folder']}")
+    return brain
