@@ -208,8 +208,10 @@ class LMACZSInterpreter(Pretrained):
             mask = torch.zeros_like(mask)
         kept, removed = self._hear_masked(waveform, mask)
 
-        # the frames of the clip's own transform, without those of the padding
-        spectrum = classifier.stft(waveform)
+        # Frames up to the end of the clip: were it not filled up to a whole frame, its
+        # last samples would lie under the tail of a window, which magnifies errors.
+        rest = -length % classifier.stft.hop_length
+        spectrum = classifier.stft(F.pad(waveform, (0, rest)))
         magnitude, mask = spectrum.abs(), mask[..., : spectrum.shape[-1]]
         play = classifier.stft.playback
         # one prompt at a time: a long clip's spectrograms are large
