@@ -99,7 +99,8 @@ def train(hparams, hparams_file, run_opts, overrides=""):
         )
         for split in ("train", "valid")
     )
-    sb.dataio.dataset.set_output_keys([train_set, valid_set], ["id", "sig", "captions"])
+    every = -(-len(valid_set) // hparams["valid_clips"])
+    valid_set.data_ids = valid_set.data_ids[::every]
     loader_options = hparams["train_dataloader_options"]
     steps = -(-len(train_set) // loader_options["batch_size"])
     hparams["lr_annealing"] = hparams["lr_annealing"](
