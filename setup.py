@@ -44,6 +44,7 @@ setup(
         "torchaudio>=2.10",
         "speechbrain>=1.1,<2",  # audio_io on soundfile
         "hyperpyyaml>=1.2.3",
+        "ruamel.yaml>=0.17.28",
         "numpy>=1.26",
         "scipy>=1.11",
         "pandas>=2.2",
@@ -53,6 +54,8 @@ setup(
         "torchmetrics>=1.4",
         "matplotlib>=3.8",
         "typer>=0.12",
+        "tqdm>=4.42",
+        "huggingface_hub>=0.23",
     ],
     extras_require={
         "test": ["pytest>=8.2", "hypothesis>=6.100", "packaging", "setuptools"],

@@ -5,16 +5,17 @@ past this point is mono, float32, finite and not empty.
 """
 
 import contextlib
+import io
 import math
 import os
 import struct
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from speechbrain_lmac import atomic
 from speechbrain_lmac.errors import AudioInputError
 
 # Programs that write to a pipe cannot know the length beforehand and leave a
@@ -157,20 +158,9 @@ def write(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
         )
     if waveform.numel():
         waveform = waveform / waveform.abs().max().clamp(min=1.0)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # In the same folder, since a rename is atomic only within one file system.
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        os.fchmod(handle, 0o644)  # mkstemp makes files private
-        with os.fdopen(handle, "wb") as file:
-            soundfile.write(
-                file, waveform.numpy(), sample_rate, subtype="PCM_16", format="WAV"
-            )
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    file = io.BytesIO()
+    soundfile.write(file, waveform.numpy(), sample_rate, subtype="PCM_16", format="WAV")
+    atomic.write(path, file.getvalue())
 
 
 def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
