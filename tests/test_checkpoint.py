@@ -282,6 +282,7 @@ def yaml_file(tmp_path):
         "x: !new:speechbrain_lmac.checkpoint.Path {{}}",
         "x: !new:speechbrain_lmac.checkpoint.torch.nn.Linear {{}}",
         "x: !new:speechbrain_lmac.decoder.nn.Linear {{}}",
+        "x: !new:speechbrain_lmac.interpreter.Pretrained {{}}",
         "x: !new:speechbrain_lmac.audio.read {{path: /dev/null}}",
         "x: !new:speechbrain_lmac.nothing.Here {{}}",
         "x: !new:speechbrain_lmac.explainers.base.Scene {{}}",

@@ -158,6 +158,23 @@ def test_similarity_of_a_long_clip_is_that_of_the_mean(model):
     close(out.similarity.before, expected)
 
 
+def test_a_long_clip_is_masked_window_by_window(model):
+    wav = clip(9) * torch.linspace(0.01, 1, 9 * RATE)  # windows at 0 and 4 s differ
+    (out,) = model.interpret_batch(wav[None], PROMPTS)
+    classifier = model.mods.classifier
+    for name, act in (("kept", model.masking.keep), ("removed", model.masking.remove)):
+        vectors = []
+        for start in (0, 200):
+            piece = wav[start * 320 :][:80000]
+            part = out.mask[..., start : start + 251]
+            masked = act(part, classifier.stft(piece).abs())
+            vectors.append(classifier.encode(masked).embedding)
+        mean = sum(vectors) / 2
+        mean = mean / mean.norm(dim=1, keepdim=True)
+        expected = (mean * classifier.embed_text(PROMPTS)).sum(1)
+        close(getattr(out.similarity, name), expected, 2e-5)
+
+
 def test_masks_of_a_long_clip_are_those_of_its_windows(model):
     wav = clip(9)  # windows at 0 and 4 s, so that seconds 4 to 5 are in both
     (out,) = model.interpret_batch(wav[None], PROMPTS)
