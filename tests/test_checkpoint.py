@@ -282,7 +282,6 @@ def yaml_file(tmp_path):
         "x: !new:speechbrain_lmac.checkpoint.Path {{}}",
         "x: !new:speechbrain_lmac.checkpoint.torch.nn.Linear {{}}",
         "x: !new:speechbrain_lmac.decoder.nn.Linear {{}}",
-        "x: !new:speechbrain_lmac.interpreter.Pretrained {{}}",
         "x: !new:speechbrain_lmac.audio.read {{path: /dev/null}}",
         "x: !new:speechbrain_lmac.nothing.Here {{}}",
         "x: !new:speechbrain_lmac.explainers.base.Scene {{}}",
@@ -318,6 +317,13 @@ def test_yaml_that_is_refused(yaml_file, tmp_path, text):
 def test_refusal_names_the_tag(yaml_file):
     file = yaml_file("decoder: !apply:os.system [ls]")
     assert "!apply:os.system" in refusal(ConfigError, safe_yaml.read, file)
+
+
+@pytest.mark.parametrize("name", ["interpreter.Pretrained", "decoder.nn.Linear"])
+def test_borrowed_names_are_not_ours(yaml_file, name):
+    """A model that one of our modules only imports."""
+    file = yaml_file(f"x: !new:speechbrain_lmac.{name} {{}}")
+    assert f"{name} is not allowed" in refusal(ConfigError, safe_yaml.read, file)
 
 
 def test_nothing_is_built_before_all_is_checked(yaml_file, monkeypatch):
