@@ -53,7 +53,7 @@ def main():
     parser.add_argument("--esc50_fold", type=int, default=4)
     parser.add_argument("--urbansound_fold", type=int, default=1)
     parser.add_argument("--model", help="a classifier's folder instead of mini")
-    parser.add_argument("--only", nargs="*", help="ESC-50: clips of these classes alone")
+    parser.add_argument("--only", nargs="*", help="ESC-50: only these classes' clips")
     parser.add_argument("--output", help="a JSON file")
     options = parser.parse_args()
     classifier, table = Mini(options.model), {}

@@ -29,8 +29,10 @@ class LMACZSBrain(sb.Brain):
         bank, prompt = self.sentences.draw(batch.captions)
         pairs = self.hparams.objective.prepare(batch.sig.data, bank, prompt)
         scene = pairs.scene
-        masks = self.modules.decoder(scene.encoding, scene.mel, pairs.text, scene.domain)
-        return pairs, masks
+        return pairs, self._masks(scene, pairs.text)
+
+    def _masks(self, scene, text):
+        return self.modules.decoder(scene.encoding, scene.mel, text, scene.domain)
 
     def compute_objectives(self, predictions, batch, stage):
         """The sum of the objective's terms; validation adds the metrics."""
@@ -59,16 +61,14 @@ class LMACZSBrain(sb.Brain):
         text = self.sentences.first(self.hparams.valid_sentences)
         before = classifier.probabilities(scene.encoding.embedding, text)
         predicted = text[before.argmax(1)].unsqueeze(1)
-        mask = self.modules.decoder(
-            scene.encoding, scene.mel, predicted, scene.domain
-        ).squeeze(1)
-        after = (
-            classifier.probabilities(
-                hear_masked(classifier, change(mask, scene.energies), scene.domain), text
-            )
+        mask = self._masks(scene, predicted).squeeze(1)
+        kept, removed = (
+            hear_masked(classifier, change(mask, scene.energies), scene.domain)
             for change in (objective.masking.keep, objective.masking.remove)
         )
-        self._note(faithfulness(before, *after))
+        kept = classifier.probabilities(kept, text)
+        removed = classifier.probabilities(removed, text)
+        self._note(faithfulness(before, kept, removed))
         self._note({"MM": mask.mean((1, 2)), "confidence": before.amax(1)})
         self.shown = spectrum[0], scene.energies[0], mask[0]
 
@@ -93,7 +93,9 @@ class LMACZSBrain(sb.Brain):
         )
         if self.hparams.tensorboard:
             self._show(epoch, stats)
-        self.checkpointer.save_and_keep_only(meta={"loss": stats["loss"]}, min_keys=["loss"])
+        self.checkpointer.save_and_keep_only(
+            meta={"loss": stats["loss"]}, min_keys=["loss"]
+        )
 
     def _show(self, epoch, stats):
         """Losses, a spectrogram, its mask and the masked sound to TensorBoard."""

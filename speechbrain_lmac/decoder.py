@@ -36,7 +36,9 @@ def fit(x, size):
     torch.Tensor
         Maps [N, C, F, T].
     """
-    if all(0 <= have - want <= 1 for have, want in zip(x.shape[-2:], size, strict=True)):
+    if all(
+        0 <= have - want <= 1 for have, want in zip(x.shape[-2:], size, strict=True)
+    ):
         return x[..., : size[0], : size[1]]
     return F.interpolate(x, size, mode="bilinear", align_corners=False)
 
@@ -68,7 +70,7 @@ class Agreement(nn.Module):
             self.merge = nn.Conv2d(groups + 1, width, 1, bias=False)
 
     def forward(self, x, text, similarity):
-        """Map [B, C, F, T], text [B, K, D], similarity [B, K] to [B * K, width, F, T]."""
+        """Map [B, C, F, T], text [B, K, D], similarity [B, K] to [B K, width, F, T]."""
         pairs = text.shape[1]
         image = self.image(x).unsqueeze(1).expand(-1, pairs, -1, -1, -1)
         if not self.groups:
@@ -134,7 +136,7 @@ class UpBlock(nn.Module):
         self.norm = nn.GroupNorm(8, out)
 
     def forward(self, x, size, skip=None):
-        """Maps [N, C, f, t] to maps [N, out, *size]; ``skip`` has the output's shape."""
+        """Maps [N, C, f, t] to [N, out, *size]; ``skip`` has the output's shape."""
         x = fit(self.up(x), size)
         x = F.relu(x if skip is None else x + skip)
         return F.relu(self.norm(self.conv(x)))

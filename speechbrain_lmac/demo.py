@@ -70,7 +70,9 @@ def explain(interpreter, folder):
     gain = ratio(explanation.waveform, sources) - ratio(
         explanation.original.expand_as(sources), sources
     )
-    lines = [f"{'':24s}similarity before   kept  removed  heard   mask  closer to source"]
+    lines = [
+        f"{'':24s}similarity before   kept  removed  heard   mask  closer to source"
+    ]
     for i, prompt in enumerate(explanation.prompts):
         s = explanation.similarity
         lines.append(

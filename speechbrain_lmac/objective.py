@@ -1,7 +1,8 @@
 """The terms of the training loss, one function each.
 
-Every term is a mean over clips, prompts and bins, so that a weight means the same at any
-batch size and on any grid. Shapes: B clips, K prompts a clip, Q sentences to compare with.
+Every term is a mean over clips, prompts and bins, so that a weight means the same at
+any batch size and on any grid. Shapes: B clips, K prompts a clip, Q sentences to
+compare with.
 """
 
 import torch

@@ -1,5 +1,4 @@
-"""Which clips and prompts are paired in a training step, what a pair should sound like,
-and what the loss is made of.
+"""Pairs of clips and prompts in a training step, and what the loss is made of.
 
 ``PaperObjective`` is Eq. 6 with a diversity term. ``SceneObjective`` is what measures
 best here (benchmarks/NOTES.md); it departs from the paper in that half of the clips are

@@ -1,4 +1,4 @@
-"""The recordings that ``mini`` learns from, and mixtures of them with teacher targets."""
+"""The recordings that ``mini`` learns from, and mixtures with teacher targets."""
 
 import csv
 import json
@@ -88,9 +88,8 @@ def load_waveforms(paths, speeds, workers=2):
     """Recordings at several speeds, float16 [len(speeds), clips, 5 s at 16 kHz]."""
     jobs = [(p, s) for s in speeds for p in paths]
     with ProcessPoolExecutor(workers) as pool:
-        out = list(
-            tqdm(pool.map(_read, jobs, chunksize=32), "reading", len(jobs), mininterval=5)
-        )
+        read_in_order = pool.map(_read, jobs, chunksize=32)
+        out = list(tqdm(read_in_order, "reading", len(jobs), mininterval=5))
     waves = torch.from_numpy(np.stack(out))
     return waves.reshape(len(speeds), len(paths), SAMPLES)
 
@@ -155,7 +154,7 @@ def teacher_targets(scenes, waves, yamnet_path, cache):
     if cache.exists():
         kept = np.load(cache)
         if str(kept["key"]) == key:
-            return torch.from_numpy(kept["scores"]), torch.from_numpy(kept["embeddings"])
+            return tuple(torch.from_numpy(kept[k]) for k in ("scores", "embeddings"))
         logger.warning("%s is of other scenes: made again", cache)
     yamnet = YAMNet(yamnet_path)
     scores = np.zeros((len(scenes), 521), np.float16)

@@ -28,10 +28,11 @@ class PhraseBank:
             made = [t.format(p) for p in phrases for t in TEMPLATES]
             self.rows.append(range(len(sentences), len(sentences) + len(made)))
             sentences += made
-        self.vectors = self._embed(sentences)
+        self.vectors = self.embed(sentences)
 
     @torch.no_grad()
-    def _embed(self, sentences):
+    def embed(self, sentences):
+        """Sentences to the tower's sentence embeddings, [P, 384]."""
         parts = [sentences[i : i + 512] for i in range(0, len(sentences), 512)]
         embed = self.tower.sentence_embedding
         return torch.cat([embed(self.tower.tokenize(p)) for p in parts])
@@ -52,4 +53,4 @@ class PhraseBank:
                 phrases.reverse()
             pattern = self.draw.choice(TEMPLATES if len(phrases) == 1 else PAIRS)
             out.append(pattern.format(*phrases))
-        return self._embed(out)
+        return self.embed(out)

@@ -26,7 +26,7 @@ def smooth_masks(shape):
 
 
 def lower_bands(magnitude, share, axis):
-    """Lower a random band (axis 1) or span of time (axis 2) by 0 to 100 dB, in place."""
+    """Lower a band (axis 1) or span of time (axis 2) by 0 to 100 dB, in place."""
     size = magnitude.shape[axis]
     for row in magnitude:
         if torch.rand(()) < share:

@@ -103,7 +103,5 @@ def corpus(data_folder, seed=0):
     out = captions + phrases + clauses + single
     out += [t.format(p) for t in TEMPLATES for p in phrases]
     out += [draw.choice(TEMPLATES).format(w) for w in single]
-    out += [
-        draw.choice(PAIRS).format(*draw.sample(phrases, 2)) for _ in range(12000)
-    ]
+    out += [draw.choice(PAIRS).format(*draw.sample(phrases, 2)) for _ in range(12000)]
     return list(dict.fromkeys(s.lower().strip() for s in out if s.strip()))

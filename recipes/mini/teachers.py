@@ -57,7 +57,8 @@ class YAMNet:
             str(path), experimental_preserve_all_tensors=True, num_threads=1
         )
         self.model.allocate_tensors()
-        self.input = self.model.get_input_details()[0]["index"]
+        given = self.model.get_input_details()[0]
+        self.input, self.shape = given["index"], tuple(given["shape"])
         self.scores = self.model.get_output_details()[0]["index"]
         # the embedding is the only float activation of 1024 values before the logits
         self.embedding = [
@@ -79,8 +80,3 @@ class YAMNet:
             scores.append(self.model.get_tensor(self.scores).reshape(-1))
             embeddings.append(self.model.get_tensor(self.embedding).reshape(-1))
         return np.stack(scores), np.stack(embeddings)
-
-    @property
-    def shape(self):
-        """The shape that the model's input wants."""
-        return tuple(self.model.get_input_details()[0]["shape"])

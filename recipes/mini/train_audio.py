@@ -45,8 +45,8 @@ class AudioTraining(nn.Module):
         self.stft, self.to_mel = classifier.stft, classifier.to_mel
         self.names, self.labels, self.h, self.data = names, labels, hparams, data
         self.bank = PhraseBank(names, classifier.text, hparams["seed"])
-        tags = [f"the sound of {n.split(',')[0]}" for n in audioset_names(hparams["data_folder"])]
-        self.audioset = self.bank._embed(tags)
+        tags = [n.split(",")[0] for n in audioset_names(hparams["data_folder"])]
+        self.audioset = self.bank.embed([f"the sound of {tag}" for tag in tags])
         embeddings = data["embeddings"].float().log1p()
         self.mean, self.std = embeddings.mean(0), embeddings.std(0).clamp(min=0.05)
         self.regress = nn.Linear(2 * hparams["channels"][-1], len(self.mean))
@@ -86,14 +86,16 @@ class AudioTraining(nn.Module):
             maps = self.audio.maps(mel)
         pooled = self.audio.pool(maps[-1])
         audio = F.normalize(self.audio.project(self.audio.dropout(pooled)), dim=-1)
-        scale = self.scale.exp().clamp(max=100)
+        scale, tag_scale = (
+            s.exp().clamp(max=100) for s in (self.scale, self.tag_scale)
+        )
 
         everything = torch.ones(len(rows))
         classes = self.text(self.bank.classes())
         class_loss = soft_cross_entropy(scale * audio @ classes.T, target, everything)
 
         captions = self.text(self.bank.captions(first.tolist(), second.tolist()))
-        scene = torch.stack([torch.minimum(first, second), torch.maximum(first, second)], 1)
+        scene = torch.stack([first, second], 1).sort(1).values
         same = (scene[:, None] == scene[None]).all(-1).float()
         same = same / same.sum(1, keepdim=True)
         logits = scale * audio @ captions.T
@@ -105,12 +107,14 @@ class AudioTraining(nn.Module):
         heard = (~foreign).float()
         scores = data["scores"][rows].float()
         tags = scores / scores.sum(1, keepdim=True).clamp(min=1e-3)
-        tag_logits = self.tag_scale.exp().clamp(max=100) * audio @ self.text(self.audioset).T
+        tag_logits = tag_scale * audio @ self.text(self.audioset).T
         audioset_loss = soft_cross_entropy(tag_logits, tags, heard)
 
-        teacher = ((data["embeddings"][rows].float().log1p() - self.mean) / self.std).clamp(-4, 4)
-        distance = F.smooth_l1_loss(self.regress(pooled), teacher, reduction="none").mean(1)
-        embedding_loss = (distance * heard).sum() / heard.sum().clamp(min=1)
+        teacher = (data["embeddings"][rows].float().log1p() - self.mean) / self.std
+        distance = F.smooth_l1_loss(
+            self.regress(pooled), teacher.clamp(-4, 4), reduction="none"
+        )
+        embedding_loss = (distance.mean(1) * heard).sum() / heard.sum().clamp(min=1)
 
         some = torch.randint(len(data["targets"]), (256,))
         known = data["targets"][some].float()
@@ -125,7 +129,9 @@ class AudioTraining(nn.Module):
         }
 
 
-def train_audio_tower(classifier, names, labels, data, draw_sources, hparams, checkpoint):
+def train_audio_tower(
+    classifier, names, labels, data, draw_sources, hparams, checkpoint
+):
     """Train, and leave the moving average of the weights in the classifier.
 
     Arguments
@@ -148,24 +154,29 @@ def train_audio_tower(classifier, names, labels, data, draw_sources, hparams, ch
     training = AudioTraining(classifier, names, labels, data, hparams)
     training.audio.to(memory_format=torch.channels_last).requires_grad_(True).train()
     training.project.requires_grad_(True)
-    average = copy.deepcopy(nn.ModuleList([training.audio, training.project, ]))
+    trained = nn.ModuleList([training.audio, training.project])
+    average = copy.deepcopy(trained)
     slow = [*training.project.parameters()]
     fast = [
-        p for n, p in training.named_parameters()
+        p
+        for n, p in training.named_parameters()
         if not n.startswith("project.") and p.requires_grad
     ]
-    rate, steps, size = hparams["audio_lr"], hparams["audio_steps"], hparams["audio_batch"]
+    rate, steps = hparams["audio_lr"], hparams["audio_steps"]
+    text_rate = rate * hparams["text_lr_factor"]
     optimizer = torch.optim.AdamW(
         [
             {"params": fast, "lr": rate},
-            {"params": slow, "lr": rate * hparams["text_lr_factor"], "weight_decay": 0.0},
+            {"params": slow, "lr": text_rate, "weight_decay": 0.0},
         ],
         weight_decay=hparams["weight_decay"],
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer,
-        lambda s: min(1, (s + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * min(1, s / steps))),
-    )
+
+    def warm_up_and_cosine(step):
+        cosine = 0.5 + 0.5 * math.cos(math.pi * min(1, step / steps))
+        return min(1, (step + 1) / 200) * cosine
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warm_up_and_cosine)
     start = 0
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
@@ -177,16 +188,16 @@ def train_audio_tower(classifier, names, labels, data, draw_sources, hparams, ch
     torch.manual_seed(hparams["seed"] + start)
     bar = tqdm(range(start, steps), "audio tower", mininterval=10)
     for step in bar:
-        rows = torch.randint(len(data["scenes"]), (size,))
+        rows = torch.randint(len(data["scenes"]), (hparams["audio_batch"],))
         losses = training.losses(rows, draw_sources(rows))
-        loss = sum(hparams[f"{k}_weight"] * v for k, v in losses.items())
+        loss = sum(hparams["loss_weights"][k] * v for k, v in losses.items())
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(training.parameters(), 5.0)
         optimizer.step()
         schedule.step()
         decay = min(hparams["ema_decay"], (step + 1) / (step + 10))
-        now = nn.ModuleList([training.audio, training.project]).state_dict()
+        now = trained.state_dict()
         for key, value in average.state_dict().items():
             if value.is_floating_point():
                 value.lerp_(now[key], 1 - decay)
@@ -205,7 +216,6 @@ def train_audio_tower(classifier, names, labels, data, draw_sources, hparams, ch
             }
             torch.save(state, checkpoint.with_suffix(".new"))
             checkpoint.with_suffix(".new").replace(checkpoint)
-    training.audio.load_state_dict(average[0].state_dict())
-    training.project.load_state_dict(average[1].state_dict())
+    trained.load_state_dict(average.state_dict())
     classifier.temperature = training.scale.exp().clamp(max=100).item()
     classifier.freeze()

@@ -23,7 +23,12 @@ from speechbrain_lmac.classifiers.mini import MiniCLAP
 
 logger = logging.getLogger("train_clap")
 TEXT_SETTINGS = (
-    "vocabulary_size", "text_width", "token_width", "text_steps", "text_batch", "text_lr"
+    "vocabulary_size",
+    "text_width",
+    "token_width",
+    "text_steps",
+    "text_batch",
+    "text_lr",
 )
 
 
@@ -71,7 +76,7 @@ def main(argv):
     )
     rows = [(p, c) for p, c in rows if c not in held_out]
     paths, classes = zip(*rows, strict=True)
-    names = sorted(set(classes)) + ["silence"]
+    names = [*sorted(set(classes)), "silence"]
     labels = torch.tensor([names.index(c) for c in classes])
     waves = cached(
         work / "waves.pt",
@@ -82,7 +87,9 @@ def main(argv):
         h["scenes"], len(paths), len(h["speeds"]), h["pair_share"], h["seed"]
     )
     scores, embeddings = teacher_targets(
-        scenes, waves, Path(h["data_folder"]) / "teacher" / "yamnet.tflite",
+        scenes,
+        waves,
+        Path(h["data_folder"]) / "teacher" / "yamnet.tflite",
         work / "teacher.npz",
     )
 
@@ -107,11 +114,17 @@ def main(argv):
         "targets": targets,
     }
     train_audio_tower(
-        classifier, names, labels, data,
-        lambda rows: sources(scenes[rows.numpy()], waves), h, work / "audio.ckpt",
+        classifier,
+        names,
+        labels,
+        data,
+        lambda rows: sources(scenes[rows.numpy()], waves),
+        h,
+        work / "audio.ckpt",
     )
     save_mini(classifier, h["output_folder"])
-    logger.info("%d recordings, %d classes: saved in %s", len(paths), len(names), h["output_folder"])
+    logger.info("%d recordings of %d classes", len(paths), len(names))
+    logger.info("saved in %s", h["output_folder"])
 
 
 if __name__ == "__main__":

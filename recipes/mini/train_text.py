@@ -1,11 +1,10 @@
-"""The text tower of ``mini``: a language model's sentence space in 3 million weights."""
+"""The text tower of ``mini``: a language model's space in 3 million weights."""
 
 import io
 import logging
 
 import sentencepiece
 import torch
-import torch.nn.functional as F
 from tqdm import tqdm
 
 from speechbrain_lmac.classifiers.text import TextTower
@@ -67,17 +66,18 @@ def train_text_tower(sentences, targets, hparams, log_every=250):
     ids = [tower.tokenize([sentences[i]])[0] for i in order]
     size, steps = hparams["text_batch"], hparams["text_steps"]
     starts = range(0, len(order) - size + 1, size)
-    optimizer = torch.optim.AdamW(tower.parameters(), hparams["text_lr"], weight_decay=0.01)
+    rate = hparams["text_lr"]
+    optimizer = torch.optim.AdamW(tower.parameters(), rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, hparams["text_lr"], steps, pct_start=0.05
+        optimizer, rate, steps, pct_start=0.05
     )
     draw = torch.Generator().manual_seed(hparams["seed"])
-    queue = []
+    queue, pad = [], torch.nn.utils.rnn.pad_sequence
     for step in tqdm(range(steps), desc="text tower", mininterval=5):
         if not queue:
             queue = torch.randperm(len(starts), generator=draw).tolist()
         rows = range(starts[s := queue.pop()], starts[s] + size)
-        batch = torch.nn.utils.rnn.pad_sequence([ids[i] for i in rows], batch_first=True)
+        batch = pad([ids[i] for i in rows], batch_first=True)
         target = targets[[order[i] for i in rows]].float()
         with torch.autocast("cpu", torch.bfloat16):
             out = tower.sentence_embedding(batch)
@@ -92,7 +92,8 @@ def train_text_tower(sentences, targets, hparams, log_every=250):
         schedule.step()
         if step % log_every == 0:
             logger.info("step %d cosine %.4f relation %.5f", step, cosine, relation)
-    _, _, axes = torch.linalg.svd(targets[:: max(1, len(targets) // 20000)].float(), full_matrices=False)
+    some = targets[:: max(1, len(targets) // 20000)].float()
+    _, _, axes = torch.linalg.svd(some, full_matrices=False)
     with torch.no_grad():
         tower.project.weight.copy_(axes[: hparams["embedding_dim"]])
         tower.project.bias.zero_()

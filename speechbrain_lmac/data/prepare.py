@@ -45,7 +45,7 @@ def prepare_manifests(
     out = []
     for split, folds in (("train", train_folds), ("valid", valid_folds)):
         if not folds:
-            raise ConfigError(f"{split}_folds is empty: name at least one fold of 1 to 5")
+            raise ConfigError(f"{split}_folds is empty: name at least one of 1 to 5")
         out.append(save_folder / f"{split}.csv")
         manifest = esc50.prepare(data_folder, out[-1], folds)
         logger.info("%s: %d clips", out[-1], len(manifest))

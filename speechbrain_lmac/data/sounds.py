@@ -1,8 +1,8 @@
 """Everyday sounds from first principles, with random parameters.
 
-Each function takes a NumPy generator, a length in seconds and a sample rate in
-Hz, and returns the samples [seconds * sample_rate] at any level. What they share:
-coloured noise, slowly wandering curves, struck resonances and a room.
+Each function of ``SOUNDS`` takes a NumPy generator, a length in seconds and a sample
+rate in Hz, and returns the samples [seconds * sample_rate] at any level. What they
+share: coloured noise, slowly wandering curves, struck resonances and a room.
 """
 
 import numpy as np
@@ -78,7 +78,7 @@ def _bursts(rng, rate, seconds, per_second, irregular=0.0):
     return starts
 
 
-def siren(rng, seconds, rate):
+def _siren(rng, seconds, rate):
     """A horn whose pitch wails slowly or yelps fast, in a street."""
     n = int(seconds * rate)
     t = np.arange(n) / rate
@@ -92,7 +92,7 @@ def siren(rng, seconds, rate):
     return x + rng.uniform(0.02, 0.06) * _noise(rng, n, rate, 50, 2000, slope=0.8)
 
 
-def church_bells(rng, seconds, rate):
+def _church_bells(rng, seconds, rate):
     """One to three bells with a bell's own inharmonic partials, struck in turn."""
     x = np.zeros(int(seconds * rate))
     ratios = np.array([0.5, 1, 1.19, 1.5, 2, 2.51, 2.66, 3.01, 4.17, 5.43, 6.8, 8.2])
@@ -111,7 +111,7 @@ def church_bells(rng, seconds, rate):
     return x + 0.08 * _noise(rng, len(x), rate, 80, 3000, slope=0.7)
 
 
-def rain(rng, seconds, rate):
+def _rain(rng, seconds, rate):
     """A dense hiss and hundreds of single drops."""
     n = int(seconds * rate)
     drops = np.zeros(n)
@@ -121,7 +121,7 @@ def rain(rng, seconds, rate):
     return hiss * _wander(rng, n, rate, 2, 0.9, 1) + drops
 
 
-def sea_waves(rng, seconds, rate):
+def _sea_waves(rng, seconds, rate):
     """Noise that swells, breaks and runs out, every few seconds."""
     n = int(seconds * rate)
     x = 0.05 * _noise(rng, n, rate, 80, 4000, slope=0.5)
@@ -134,7 +134,7 @@ def sea_waves(rng, seconds, rate):
     return x
 
 
-def wind(rng, seconds, rate):
+def _wind(rng, seconds, rate):
     """Gusts: low rumble and a howl whose pitch wanders with the strength."""
     n = int(seconds * rate)
     gust = _wander(rng, n, rate, 0.8, 0.25, 1)
@@ -148,7 +148,7 @@ def wind(rng, seconds, rate):
     return x + 0.1 * gust * _noise(rng, n, rate, 400, 3000, slope=0.6)
 
 
-def thunderstorm(rng, seconds, rate):
+def _thunderstorm(rng, seconds, rate):
     """Two claps that roll away, over distant rain."""
     n = int(seconds * rate)
     x = rng.uniform(0.01, 0.03) * _noise(rng, n, rate, 400, 7000, slope=0.3)
@@ -163,7 +163,7 @@ def thunderstorm(rng, seconds, rate):
     return x
 
 
-def helicopter(rng, seconds, rate):
+def _helicopter(rng, seconds, rate):
     """Rotor blades that slap the air 10 to 16 times a second, over a turbine."""
     n = int(seconds * rate)
     within = (np.arange(n) / rate * rng.uniform(10, 16)) % 1
@@ -173,7 +173,7 @@ def helicopter(rng, seconds, rate):
     return x * _wander(rng, n, rate, 0.5, 0.7, 1)
 
 
-def vacuum_cleaner(rng, seconds, rate):
+def _vacuum_cleaner(rng, seconds, rate):
     """A steady rush of air and a whining motor."""
     n = int(seconds * rate)
     pitch = rng.uniform(700, 1100) * _wander(rng, n, rate, 2, 0.995, 1.005)
@@ -182,7 +182,7 @@ def vacuum_cleaner(rng, seconds, rate):
     return x * _wander(rng, n, rate, 1, 0.95, 1)
 
 
-def clock_tick(rng, seconds, rate):
+def _clock_tick(rng, seconds, rate):
     """A wound clock: tick and tock, each of two close clicks in its case."""
     n = int(seconds * rate)
     x = np.zeros(n)
@@ -201,7 +201,7 @@ def clock_tick(rng, seconds, rate):
     return x + rng.uniform(0.03, 0.08) * _noise(rng, n, rate, 60, 4000, slope=0.4)
 
 
-def clock_alarm(rng, seconds, rate):
+def _clock_alarm(rng, seconds, rate):
     """A digital alarm: groups of short beeps."""
     n = int(seconds * rate)
     t = np.arange(n) / rate
@@ -215,7 +215,7 @@ def clock_alarm(rng, seconds, rate):
     return _room(rng, x, rate, decay=0.06, wet=0.15)
 
 
-def chirping_birds(rng, seconds, rate):
+def _chirping_birds(rng, seconds, rate):
     """Two or three birds, each with a song of fast whistled sweeps."""
     n = int(seconds * rate)
     x = 0.01 * _noise(rng, n, rate, 100, 4000, slope=0.6)
@@ -235,7 +235,7 @@ def chirping_birds(rng, seconds, rate):
     return _room(rng, x, rate, decay=0.1, wet=0.25)
 
 
-def crickets(rng, seconds, rate):
+def _crickets(rng, seconds, rate):
     """Four to seven crickets: trains of short pulses at 5 to 6.5 kHz."""
     n = int(seconds * rate)
     t = np.arange(n) / rate
@@ -250,7 +250,7 @@ def crickets(rng, seconds, rate):
     return x
 
 
-def door_wood_knock(rng, seconds, rate):
+def _door_wood_knock(rng, seconds, rate):
     """Knuckles on a wooden door, a few knocks at a time."""
     x = np.zeros(int(seconds * rate))
     low, high, at = rng.uniform(80, 150), rng.uniform(500, 1200), rng.uniform(0.1, 0.5)
@@ -265,7 +265,7 @@ def door_wood_knock(rng, seconds, rate):
     return x + 0.003 * _noise(rng, len(x), rate, 60, 3000, slope=0.5)
 
 
-def water_drops(rng, seconds, rate):
+def _water_drops(rng, seconds, rate):
     """Drops into water: each closes a bubble whose pitch rises as it fades."""
     x = np.zeros(int(seconds * rate))
     for at in _bursts(rng, rate, seconds, rng.uniform(1.5, 4), irregular=0.5):
@@ -277,7 +277,7 @@ def water_drops(rng, seconds, rate):
     return _room(rng, x, rate, decay=0.25, wet=0.4)
 
 
-def car_horn(rng, seconds, rate):
+def _car_horn(rng, seconds, rate):
     """Two reeds a third apart, honked once or more."""
     n = int(seconds * rate)
     t = np.arange(n) / rate
@@ -294,7 +294,7 @@ def car_horn(rng, seconds, rate):
     return x + rng.uniform(0.02, 0.1) * _noise(rng, n, rate, 50, 2000, slope=0.8)
 
 
-def mouse_click(rng, seconds, rate):
+def _mouse_click(rng, seconds, rate):
     """The button of a mouse, down and up, now and then."""
     x = np.zeros(int(seconds * rate))
     for at in _bursts(rng, rate, seconds, rng.uniform(1, 3), irregular=0.6):
@@ -306,7 +306,7 @@ def mouse_click(rng, seconds, rate):
     return x + 0.03 * _noise(rng, len(x), rate, 60, 5000, slope=0.4)
 
 
-def crackling_fire(rng, seconds, rate):
+def _crackling_fire(rng, seconds, rate):
     """Snaps of all sizes over a soft roar."""
     n = int(seconds * rate)
     x = 0.06 * _noise(rng, n, rate, 60, 900, slope=0.6)
@@ -317,3 +317,25 @@ def crackling_fire(rng, seconds, rate):
         )
         _add(x, 0.15 * rng.pareto(2) * snap, at)
     return np.tanh(x)
+
+
+# Names are classes of ESC-50 in natural words.
+SOUNDS = {
+    "car horn": _car_horn,
+    "chirping birds": _chirping_birds,
+    "church bells": _church_bells,
+    "clock alarm": _clock_alarm,
+    "clock tick": _clock_tick,
+    "crackling fire": _crackling_fire,
+    "crickets": _crickets,
+    "door wood knock": _door_wood_knock,
+    "helicopter": _helicopter,
+    "mouse click": _mouse_click,
+    "rain": _rain,
+    "sea waves": _sea_waves,
+    "siren": _siren,
+    "thunderstorm": _thunderstorm,
+    "vacuum cleaner": _vacuum_cleaner,
+    "water drops": _water_drops,
+    "wind": _wind,
+}

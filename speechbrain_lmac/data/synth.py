@@ -13,29 +13,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from speechbrain_lmac import audio
-from speechbrain_lmac.data import sounds
 from speechbrain_lmac.data.manifests import Clip, build_manifest
-
-# Names are classes of ESC-50 in natural words.
-SOUNDS = {
-    "car horn": sounds.car_horn,
-    "chirping birds": sounds.chirping_birds,
-    "church bells": sounds.church_bells,
-    "clock alarm": sounds.clock_alarm,
-    "clock tick": sounds.clock_tick,
-    "crackling fire": sounds.crackling_fire,
-    "crickets": sounds.crickets,
-    "door wood knock": sounds.door_wood_knock,
-    "helicopter": sounds.helicopter,
-    "mouse click": sounds.mouse_click,
-    "rain": sounds.rain,
-    "sea waves": sounds.sea_waves,
-    "siren": sounds.siren,
-    "thunderstorm": sounds.thunderstorm,
-    "vacuum cleaner": sounds.vacuum_cleaner,
-    "water drops": sounds.water_drops,
-    "wind": sounds.wind,
-}
+from speechbrain_lmac.data.sounds import SOUNDS
 
 # A second caption for each, in other words than the class's name.
 _PHRASES = {

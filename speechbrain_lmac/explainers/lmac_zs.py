@@ -17,6 +17,6 @@ class LMACZS:
 
     @torch.no_grad()
     def __call__(self, scene, text):
-        """Clips [B] and prompts [P, D] to masks [B, P, F, T] (``mel``: [B, P, M, T])."""
+        """Clips [B] and prompts [P, D] to masks [B, P, F, T] (or M in place of F)."""
         pairs = text.expand(len(scene.mel), *text.shape)
         return self.decoder(scene.encoding, scene.mel, pairs, scene.domain)
