@@ -1,6 +1,7 @@
 """Training of the decoder: one step, validation, logging."""
 
 import logging
+import math
 
 import speechbrain as sb
 import torch
@@ -87,6 +88,8 @@ class LMACZSBrain(sb.Brain):
         if stage == sb.Stage.TRAIN:
             self.train_stats = stats
             return
+        if not math.isfinite(stats["loss"]):  # such a decoder is never the best
+            raise ValueError(f"the loss of epoch {epoch} is {stats['loss']}")
         rate = self.optimizer.param_groups[0]["lr"] if self.optimizer else 0.0
         self.hparams.train_logger.log_stats(
             {"epoch": epoch, "lr": rate}, self.train_stats, stats

@@ -5,6 +5,7 @@ import sys
 
 import speechbrain as sb
 from hyperpyyaml import load_hyperpyyaml
+from ruamel.yaml.error import YAMLError
 from speechbrain.utils.distributed import if_main_process, run_on_main
 
 from speechbrain_lmac import checkpoint
@@ -62,6 +63,34 @@ def load_settings(hparams_file, overrides=""):
         raise ConfigError(
             f"{hparams_file}: {error.args[0]}; only keys of the file can be overridden"
         ) from error
+    except TypeError as error:
+        if not str(error.args[0]).startswith("Invalid argument"):  # HyperPyYAML's own
+            raise
+        reason = ": ".join(map(str, error.args))
+        raise ConfigError(f"{hparams_file}: {reason}; check its keys") from error
+    except YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{hparams_file}: {reason}; check its syntax") from error
+
+
+def chosen_objective(hparams):
+    """The objective that ``loss`` names.
+
+    Arguments
+    ---------
+    hparams : dict
+        With ``loss`` and ``objectives``.
+
+    Returns
+    -------
+    object
+        One of the objectives; ConfigError where none has that name.
+    """
+    name, objectives = hparams["loss"], hparams["objectives"]
+    if name not in objectives:
+        known = ", ".join(objectives)
+        raise ConfigError(f"loss '{name}' is unknown: choose one of {known}")
+    return objectives[name]
 
 
 def train(hparams, hparams_file, run_opts, overrides=""):
@@ -83,6 +112,7 @@ def train(hparams, hparams_file, run_opts, overrides=""):
     LMACZSBrain
         After training.
     """
+    hparams["objective"] = chosen_objective(hparams)
     sb.utils.distributed.ddp_init_group(run_opts)
     sb.create_experiment_directory(hparams["output_folder"], hparams_file, overrides)
     run_on_main(hparams["prepare_data"])
@@ -126,9 +156,12 @@ def train(hparams, hparams_file, run_opts, overrides=""):
         valid_loader_kwargs=hparams["valid_dataloader_options"],
     )
     brain.checkpointer.recover_if_possible(min_key="loss")
+    folder = hparams["export_folder"]
+    if brain.debug:  # which must not write over the export of a real run
+        folder = f"{brain.checkpointer.checkpoints_dir}/export"
     if if_main_process():
         checkpoint.export(
-            hparams["export_folder"],
+            folder,
             hparams["decoder"],
             classifier,
             {
@@ -137,5 +170,5 @@ def train(hparams, hparams_file, run_opts, overrides=""):
                 "mask_floor_db": hparams["mask_floor_db"],
             },
         )
-        print(f"exported to {hparams['export_folder']}")
+        print(f"exported to {folder}")
     return brain

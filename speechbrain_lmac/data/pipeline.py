@@ -4,7 +4,8 @@ import torch
 from speechbrain.dataio.dataset import DynamicItemDataset
 
 from speechbrain_lmac import audio
-from speechbrain_lmac.data.manifests import DATA_ROOT, read_manifest
+from speechbrain_lmac.data.manifests import DATA_ROOT, captions, read_manifest
+from speechbrain_lmac.errors import ManifestError
 
 
 class ClipReader:
@@ -65,8 +66,16 @@ def clip_dataset(manifest, reader, data_root=None):
     -------
     DynamicItemDataset
         Items ``id``, ``sig`` [samples] and ``captions``, the manifest's cell.
+        ManifestError for a manifest that cannot be used.
     """
-    present = set(read_manifest(manifest, data_root)["ID"])
+    rows = read_manifest(manifest, data_root)
+    blank = rows["ID"][~rows["caption"].map(captions).astype(bool)]
+    if len(blank):
+        raise ManifestError(
+            f"{manifest}: {len(blank)} clips without a caption, the first "
+            f"{blank.iloc[0]}; give each of them one"
+        )
+    present = set(rows["ID"])
     replacements = {} if data_root is None else {DATA_ROOT[1:]: str(data_root)}
     dataset = DynamicItemDataset.from_csv(str(manifest), replacements)
     dataset.data_ids = [i for i in dataset.data_ids if i in present]

@@ -5,6 +5,7 @@ import random
 import torch
 
 from speechbrain_lmac.data.manifests import captions
+from speechbrain_lmac.errors import ConfigError
 
 
 class SentenceBank:
@@ -25,6 +26,11 @@ class SentenceBank:
     """
 
     def __init__(self, cells, classifier, templates=("{}",), size=64):
+        if len(cells) < 2 or size < 2:
+            raise ConfigError(
+                f"{len(cells)} different captions in banks of {size}: a prompt is told "
+                "from others, so give at least two"
+            )
         self.captions = {cell: captions(cell) for cell in cells}
         self.classifier, self.templates, self.size = classifier, templates, size
         self.known = {}
@@ -35,7 +41,7 @@ class SentenceBank:
         Arguments
         ---------
         batch_cells : sequence of str
-            The caption cell of each clip [B].
+            The caption cell of each clip [B]; it may be new to the bank.
 
         Returns
         -------
@@ -49,7 +55,7 @@ class SentenceBank:
         cells += self._some(others, max(0, self.size - len(cells)))
         template = self._some(self.templates, 1)[0]
         sentences = [
-            template.format(self._some(self.captions[cell], 1)[0]) for cell in cells
+            template.format(self._some(captions(cell), 1)[0]) for cell in cells
         ]
         number = {cell: i for i, cell in enumerate(cells)}
         bank = self.embed(sentences)
