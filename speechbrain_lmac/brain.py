@@ -70,7 +70,8 @@ class LMACZSBrain(sb.Brain):
         kept = classifier.probabilities(kept, text)
         removed = classifier.probabilities(removed, text)
         self._note(faithfulness(before, kept, removed))
-        self._note({"MM": mask.mean((1, 2)), "confidence": before.amax(1)})
+        # FF cannot be above the mean confidence
+        self._note({"MM": mask.mean((1, 2)), "FF ceiling": before.amax(1)})
         self.shown = spectrum[0], scene.energies[0], mask[0]
 
     def on_stage_start(self, stage, epoch):

@@ -1,0 +1,297 @@
+"""From manifests to batches: clips of one length, and the sentences of a step."""
+
+import logging
+
+import pytest
+import torch
+
+from speechbrain_lmac import audio
+from speechbrain_lmac.data import pipeline, synth
+from speechbrain_lmac.data.manifests import captions
+from speechbrain_lmac.data.pipeline import ClipReader, caption_cells, clip_dataset
+from speechbrain_lmac.data.prepare import prepare_manifests
+from speechbrain_lmac.data.sentences import SentenceBank
+from speechbrain_lmac.errors import ConfigError, ManifestError
+
+RATE = 8000
+HEADER = "ID,duration,wav,caption,split,label\n"
+
+
+def ramp(samples):
+    """A clip in which every sample says where it is; exact in float16."""
+    return torch.arange(1, samples + 1) / 2048
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """Writes a clip; returns its path."""
+
+    def write(name, samples):
+        audio.write(tmp_path / name, ramp(samples), RATE)
+        return str(tmp_path / name)
+
+    return write
+
+
+def write_manifest(folder, rows):
+    text = "".join(f"{i},1.0,{wav},{caption},,\n" for i, wav, caption in rows)
+    (folder / "m.csv").write_text(HEADER + text)
+    return folder / "m.csv"
+
+
+# ---- clips ----
+
+
+def test_a_longer_clip_is_cut(clip):
+    path = clip("a.wav", 1000)
+    beginning = ClipReader(RATE, 0.05)(path)
+    torch.testing.assert_close(beginning, ramp(400), atol=1e-4, rtol=0)
+    reader, starts = ClipReader(RATE, 0.05, random=True), set()
+    for _ in range(30):
+        part = reader(path)
+        start = round(2048 * part[0].item()) - 1
+        starts.add(start)
+        torch.testing.assert_close(
+            part, ramp(1000)[start : start + 400], atol=1e-3, rtol=0
+        )
+    assert len(starts) > 10 and starts <= set(range(601))
+
+
+def test_a_shorter_clip_is_padded_and_turned(clip):
+    path = clip("a.wav", 100)
+    padded = torch.cat([ramp(100), torch.zeros(300)])
+    beginning = ClipReader(RATE, 0.05)(path)
+    torch.testing.assert_close(beginning, padded, atol=1e-4, rtol=0)
+    reader, shifts = ClipReader(RATE, 0.05, random=True), set()
+    for _ in range(30):
+        turned = reader(path)
+        shift = (int(turned.argmax()) - 99) % 400
+        shifts.add(shift)
+        torch.testing.assert_close(turned, padded.roll(shift), atol=1e-4, rtol=0)
+    assert len(shifts) > 10
+
+
+def test_random_parts_follow_the_seed(clip):
+    path = clip("a.wav", 1000)
+    reader = ClipReader(RATE, 0.05, random=True)
+    torch.manual_seed(3)
+    first = [reader(path) for _ in range(4)]
+    torch.manual_seed(3)
+    assert all(torch.equal(reader(path), part) for part in first)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_kept_clip_is_read_once(clip, keep, monkeypatch):
+    path, reads, read = clip("a.wav", 400), [], audio.read
+
+    def counted(path, rate):
+        reads.append(path)
+        return read(path, rate)
+
+    monkeypatch.setattr(pipeline.audio, "read", counted)
+    reader = ClipReader(RATE, 0.05, keep=keep)
+    first, again = reader(path), reader(path)
+    assert len(reads) == (1 if keep else 2)
+    assert first.dtype == torch.float32 and torch.equal(first, again)
+    again.zero_()  # what a batch does with it is not kept
+    assert torch.equal(reader(path), first)
+
+
+def test_the_rate_is_the_classifiers(clip):
+    assert len(ClipReader(16000, 0.05)(clip("a.wav", 400))) == 800
+
+
+# ---- datasets ----
+
+
+def test_items_and_cells(clip, tmp_path):
+    rows = [
+        ("a", clip("a.wav", 400), "rain | it rains"),
+        ("b", clip("b.wav", 50), "wind"),
+        ("c", clip("c.wav", 900), "rain | it rains"),
+    ]
+    dataset = clip_dataset(write_manifest(tmp_path, rows), ClipReader(RATE, 0.05))
+    items = {item["id"]: item for item in dataset}
+    assert list(items) == ["a", "b", "c"]
+    assert {len(item["sig"]) for item in items.values()} == {400}
+    assert items["c"]["captions"] == "rain | it rains"
+    assert caption_cells(dataset) == ["rain | it rains", "wind"]
+    dataset.data_ids = ["b"]
+    assert caption_cells(dataset) == ["wind"]
+
+
+def test_missing_files_are_counted_and_left_out(clip, tmp_path, caplog):
+    path = clip("a.wav", 400)
+    rows = [(f"c{i}", path, "rain") for i in range(10)]
+    rows.insert(4, ("gone", tmp_path / "gone.wav", "wind"))
+    manifest = write_manifest(tmp_path, rows)
+    with caplog.at_level(logging.WARNING):
+        dataset = clip_dataset(manifest, ClipReader(RATE, 0.05))
+    assert "1 of 11 audio files are missing" in caplog.text
+    assert "gone.wav" in caplog.text
+    assert dataset.data_ids == [f"c{i}" for i in range(10)]
+    assert len(list(dataset)) == 10
+    assert caption_cells(dataset) == ["rain"]
+
+
+def test_too_many_missing_files(clip, tmp_path):
+    rows = [("a", clip("a.wav", 400), "rain"), ("b", tmp_path / "b.wav", "wind")]
+    with pytest.raises(ManifestError, match="1 of 2 audio files are missing"):
+        clip_dataset(write_manifest(tmp_path, rows), ClipReader(RATE, 0.05))
+
+
+def test_missing_columns(tmp_path):
+    (tmp_path / "m.csv").write_text("ID,duration,wav\na,1.0,a.wav\n")
+    with pytest.raises(
+        ManifestError, match="lacks the columns caption, split"
+    ) as error:
+        clip_dataset(tmp_path / "m.csv", ClipReader(RATE, 0.05))
+    assert str(tmp_path / "m.csv") in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_blank_caption(clip, tmp_path):
+    path = clip("a.wav", 400)
+    rows = [("a", path, "rain"), ("b", path, " | "), ("c", path, "")]
+    with pytest.raises(ManifestError, match="2 clips without a caption, the first b"):
+        clip_dataset(write_manifest(tmp_path, rows), ClipReader(RATE, 0.05))
+
+
+def test_a_data_root(clip, tmp_path):
+    clip("a.wav", 400)
+    manifest = write_manifest(tmp_path, [("a", "$data_root/a.wav", "rain")])
+    (item,) = clip_dataset(manifest, ClipReader(RATE, 0.05), data_root=tmp_path)
+    assert len(item["sig"]) == 400
+    with pytest.raises(ManifestError, match=r"\$data_root"):
+        clip_dataset(manifest, ClipReader(RATE, 0.05))
+
+
+def test_prepare_manifests(tmp_path, monkeypatch):
+    monkeypatch.setattr(synth, "make_dataset", lambda *given: given)
+    assert prepare_manifests(tmp_path, None, clips_per_sound=7, seed=5) == (
+        tmp_path,
+        7,
+        5,
+    )
+    with pytest.raises(ConfigError, match="valid_folds is empty"):
+        (tmp_path / "meta").mkdir()
+        (tmp_path / "audio").mkdir()
+        audio.write(tmp_path / "audio" / "a.wav", ramp(400), RATE)
+        (tmp_path / "meta" / "esc50.csv").write_text(
+            "filename,fold,category\na.wav,1,dog\n"
+        )
+        prepare_manifests(tmp_path / "save", tmp_path, [1], [])
+
+
+# ---- sentences ----
+
+
+class Embedder:
+    """Embeds sentences at random, and remembers which."""
+
+    def __init__(self):
+        self.asked, self.vectors = [], {}
+        self.draw = torch.Generator().manual_seed(0)
+
+    def embed_text(self, sentences):
+        self.asked += sentences
+        made = torch.randn(len(sentences), 4, generator=self.draw)
+        self.vectors.update(zip(sentences, made, strict=True))
+        return made
+
+    def prompts(self, names):
+        return [f"sound: {name}" for name in names]
+
+
+CELLS = ["rain | it rains | raindrops", "wind", "a dog | barking", "a bell", "snoring"]
+
+
+def drawn(embedder, bank):
+    """The sentences whose vectors are in a bank."""
+    return [
+        next(s for s, v in embedder.vectors.items() if torch.equal(v, row))
+        for row in bank
+    ]
+
+
+def test_a_bank_has_one_sentence_of_a_cell():
+    embedder = Embedder()
+    sentences = SentenceBank(CELLS, embedder, size=4)
+    batch = [CELLS[0], CELLS[2], CELLS[0]]
+    seen = set()
+    for _ in range(60):
+        bank, prompt = sentences.draw(batch)
+        texts = drawn(embedder, bank)
+        assert len(texts) == len(set(texts)) == 4
+        for cell, number in zip(batch, prompt, strict=True):
+            assert texts[number] in captions(cell)
+        # no sentence beside the prompt says the same thing in other words
+        of = [next(c for c in CELLS if text in captions(c)) for text in texts]
+        assert len(set(of)) == 4
+        assert prompt[0] == prompt[2] != prompt[1]
+        seen |= set(texts)
+    assert seen == {caption for cell in CELLS for caption in captions(cell)}
+
+
+def test_a_bank_is_no_smaller_than_its_batch_and_no_larger_than_its_cells():
+    small = SentenceBank(CELLS, Embedder(), size=2)
+    assert len(small.draw(CELLS)[0]) == 5
+    large = SentenceBank(CELLS, Embedder(), size=64)
+    assert len(large.draw(CELLS[:1])[0]) == 5
+
+
+def test_each_sentence_is_embedded_once():
+    embedder = Embedder()
+    sentences = SentenceBank(CELLS, embedder, ("{}", "the sound of {}"), size=5)
+    for _ in range(40):
+        sentences.draw(CELLS[:2])
+    assert len(embedder.asked) == len(set(embedder.asked)) == 2 * 8
+
+
+def test_one_template_a_bank():
+    embedder = Embedder()
+    sentences = SentenceBank(CELLS, embedder, ("{}", "the sound of {}"), size=5)
+    seen = set()
+    for _ in range(20):
+        texts = drawn(embedder, sentences.draw(CELLS[:2])[0])
+        with_template = {text.startswith("the sound of ") for text in texts}
+        assert len(with_template) == 1
+        seen |= with_template
+    assert seen == {True, False}
+
+
+def test_banks_follow_the_seed():
+    embedder = Embedder()
+    sentences = SentenceBank(CELLS, embedder, ("{}", "the sound of {}"), size=4)
+
+    def banks(seed):
+        torch.manual_seed(seed)
+        return [drawn(embedder, sentences.draw(CELLS[:2])[0]) for _ in range(5)]
+
+    first, other = banks(1), banks(2)
+    assert banks(1) == first != other
+
+
+def test_a_cell_that_was_never_seen():
+    """Validation may have captions that the training set lacks."""
+    embedder = Embedder()
+    sentences = SentenceBank(CELLS, embedder, size=3)
+    bank, prompt = sentences.draw(["a cat | a cat meows", "wind"])
+    texts = drawn(embedder, bank)
+    assert texts[prompt[0]] in ("a cat", "a cat meows") and texts[prompt[1]] == "wind"
+
+
+def test_first():
+    embedder = Embedder()
+    sentences = SentenceBank(CELLS, embedder)
+    assert drawn(embedder, sentences.first(3)) == [
+        "sound: rain",
+        "sound: wind",
+        "sound: a dog",
+    ]
+
+
+@pytest.mark.parametrize(("cells", "size"), [(CELLS[:1], 64), (CELLS, 1)])
+def test_a_prompt_needs_another(cells, size):
+    with pytest.raises(ConfigError, match="at least two"):
+        SentenceBank(cells, Embedder(), size=size)

@@ -1,0 +1,345 @@
+"""Training from its yaml, end to end, on a few short clips and a tiny classifier."""
+
+import math
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from speechbrain.utils.checkpoints import Checkpointer
+
+from speechbrain_lmac import LMACZSInterpreter, audio, checkpoint, training
+from speechbrain_lmac.brain import LMACZSBrain
+from speechbrain_lmac.classifiers.mini import Mini
+from speechbrain_lmac.data import synth
+from speechbrain_lmac.errors import ConfigError
+from speechbrain_lmac.metrics import METRICS
+from speechbrain_lmac.pairing import PaperObjective, SceneObjective
+from speechbrain_lmac.testing import random_classifier
+
+YAML = str(Path(__file__).resolve().parents[1] / "hparams" / "lmac_zs_mini.yaml")
+SOUNDS = ["rain", "siren", "clock tick", "helicopter"]
+RATE, SECONDS = 16000, 0.4
+SMALL = {
+    "clip_seconds": SECONDS,
+    "decoder": "{width: 16, fine_width: 8}",
+    "train_folds": [1],
+    "train_dataloader_options": "{batch_size: 3}",
+    "bank_size": 3,
+    "valid_sentences": 4,
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A tiny classifier, and ESC-50's layout with two folds of synthesised sounds."""
+    folder = tmp_path_factory.mktemp("data")
+    checkpoint.save_mini(random_classifier(), folder / "mini")
+    table = ["filename,fold,category"]
+    for fold, copies in ((1, 2), (3, 1)):
+        for index, name in enumerate(SOUNDS):
+            for copy in range(copies):
+                file = f"{fold}-{index}-{copy}.wav"
+                sound = synth.synthesise(name, 10 * fold + copy, 2 * SECONDS, RATE)
+                audio.write(folder / "ESC-50" / "audio" / file, sound, RATE)
+                table.append(f"{file},{fold},{name.replace(' ', '_')}")
+    (folder / "ESC-50" / "meta").mkdir()
+    (folder / "ESC-50" / "meta" / "esc50.csv").write_text("\n".join(table) + "\n")
+    return folder
+
+
+def arguments(data, output, *flags, epochs=2, yaml=YAML, **overrides):
+    """The command line of a short training."""
+    given = {
+        "data_folder": data / "ESC-50",
+        "classifier_folder": data / "mini",
+        "output_folder": output,
+        "number_of_epochs": epochs,
+        **SMALL,
+        **overrides,
+    }
+    return [str(yaml), *(f"--{key}={value}" for key, value in given.items()), *flags]
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    """The output of two epochs, with the log of what was printed."""
+    output = tmp_path_factory.mktemp("trained") / "run"
+    assert training.run(arguments(data, output)) == 0
+    return output
+
+
+@pytest.fixture
+def copy(trained, tmp_path):
+    """The same, to be written to."""
+    return Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+@pytest.fixture
+def brains(monkeypatch):
+    """Every Brain that is made, after its training."""
+    made, init = [], LMACZSBrain.__init__
+
+    def noted(self, *args, **kwargs):
+        init(self, *args, **kwargs)
+        made.append(self)
+
+    monkeypatch.setattr(LMACZSBrain, "__init__", noted)
+    return made
+
+
+def lines(output):
+    return (output / "train_log.txt").read_text().splitlines()
+
+
+def figures(line):
+    """A line of the log as numbers."""
+    found = re.findall(r"(?:^|, | - )([^:,]+): ([-+.\w]+)", line)
+    return {name: float(value) for name, value in found}
+
+
+def checkpoints(output):
+    return Checkpointer(output / "save").list_checkpoints()
+
+
+# ---- a whole run ----
+
+
+def test_losses_and_metrics_are_logged(trained):
+    log = [figures(line) for line in lines(trained)]
+    assert [entry["epoch"] for entry in log] == [1, 2]
+    terms = "match sparsity foreign bank confidence removal".split()
+    for entry in log:
+        assert all(math.isfinite(value) for value in entry.values())
+        for split in ("train", "valid"):
+            assert {f"{split} {name}" for name in terms} <= entry.keys()
+            # a batch without a mixture has no loudness, which is averaged over the rest
+            least = sum(entry[f"{split} {name}"] for name in terms)
+            most = least + entry.get(f"{split} loudness", 0)
+            assert 0.99 * least <= entry[f"{split} loss"] <= 1.01 * most
+        for name in ("AI", "AD", "AG", "FF", "FidIn", "MM"):
+            metric = METRICS[name]
+            assert metric.low <= entry[f"valid {name}"] <= metric.high
+        assert 1 / len(SOUNDS) <= entry["valid FF ceiling"] <= 1
+    assert log[1]["lr"] < log[0]["lr"] < 0.002
+    assert log[1]["train sparsity"] > log[0]["train sparsity"]  # it grows in
+
+
+def test_the_yaml_is_kept(trained):
+    kept = (trained / "hyperparams.yaml").read_text()
+    assert "number_of_epochs: 2" in kept and "ESC-50" in kept
+
+
+def test_the_best_epoch_is_kept_and_exported(trained, data):
+    kept = checkpoints(trained)
+    best = Checkpointer(trained / "save").find_checkpoint(min_key="loss")
+    losses = [figures(line)["valid loss"] for line in lines(trained)]
+    assert best.meta["loss"] == pytest.approx(min(losses), rel=5e-3)
+    assert 1 <= len(kept) <= 2  # the best and the last
+    state = torch.load(best.paramfiles["decoder"], weights_only=True)
+    exported = checkpoint.load(trained / "export")
+    for name, value in exported.decoder.state_dict().items():
+        torch.testing.assert_close(value, state[name], rtol=1e-3, atol=1e-4)
+    assert exported.settings == {
+        "masking_domain": "stft",
+        "masking_law": "log",
+        "mask_floor_db": -68.0,
+    }
+    mini = Mini(data / "mini")
+    assert checkpoint.fingerprint(exported.classifier) == checkpoint.fingerprint(mini)
+
+
+def test_the_export_explains(trained, data):
+    interpreter = LMACZSInterpreter.from_hparams(str(trained / "export"))
+    clip = data / "ESC-50" / "audio" / "3-0-0.wav"
+    explanation = interpreter.interpret_file(clip, ["rain", "a dog barking"])
+    assert explanation.waveform.shape == (2, round(2 * SECONDS * RATE))
+    assert explanation.mask.shape[:2] == (2, 513)
+    assert bool(((explanation.mask > 0) & (explanation.mask < 1)).all())
+
+
+def test_the_decoder_learns_and_the_classifier_does_not(data, tmp_path, brains):
+    mini = checkpoint.fingerprint(Mini(data / "mini"))
+    assert training.run(arguments(data, tmp_path / "run", epochs=1)) == 0
+    (brain,) = brains
+    classifier = brain.hparams.classifier
+    assert checkpoint.fingerprint(classifier) == mini
+    assert not classifier.training
+    assert not any(p.requires_grad for p in classifier.parameters())
+    optimized = {id(p) for g in brain.optimizer.param_groups for p in g["params"]}
+    assert optimized == {id(p) for p in brain.modules.decoder.parameters()}
+    assert brain.optimizer_step == 3  # 8 clips in batches of 3
+    out = brain.modules.decoder.out
+    moments = brain.optimizer.state[out.weight]
+    assert moments["exp_avg"].abs().sum() > 0
+
+
+def test_the_same_command_gives_the_same_weights(trained, data, tmp_path):
+    assert training.run(arguments(data, tmp_path / "again")) == 0
+    assert lines(tmp_path / "again") == lines(trained)
+    first, again = (
+        (folder / "export" / "decoder.safetensors").read_bytes()
+        for folder in (trained, tmp_path / "again")
+    )
+    assert first == again
+
+
+# ---- again ----
+
+
+def test_resume(copy, data, brains):
+    before = lines(copy)
+    assert training.run(arguments(data, copy, epochs=3)) == 0
+    log = lines(copy)
+    assert log[:2] == before
+    assert [figures(line)["epoch"] for line in log] == [1, 2, 3]
+    (brain,) = brains
+    assert brain.optimizer_step == 9
+    assert brain.hparams.lr_annealing.n_steps == 9
+    assert brain.hparams.epoch_counter.current == 3
+
+
+def test_a_finished_run_is_not_trained_again(copy, data, brains):
+    before, export = lines(copy), copy / "export" / "decoder.safetensors"
+    weights = export.read_bytes()
+    export.unlink()
+    assert training.run(arguments(data, copy)) == 0
+    assert lines(copy) == before
+    assert export.read_bytes() == weights
+
+
+def test_debug(copy, data, brains):
+    """Two batches and two epochs, and nothing of a real run is lost."""
+    kept, export = checkpoints(copy), copy / "export" / "decoder.safetensors"
+    weights = export.read_bytes()
+    given = arguments(data, copy, "--debug", lr=0.1, epochs=5)
+    assert training.run(given) == 0
+    (brain,) = brains
+    assert brain.optimizer_step == 4
+    assert checkpoints(copy) == kept
+    assert export.read_bytes() == weights
+    shutil.rmtree(brain.checkpointer.checkpoints_dir)
+
+
+# ---- the loss by name ----
+
+
+def test_the_paper_s_loss(data, tmp_path, brains):
+    given = arguments(data, tmp_path / "run", loss="paper", epochs=1)
+    assert training.run(given) == 0
+    (entry,) = map(figures, lines(tmp_path / "run"))
+    names = {k.removeprefix("train ") for k in entry if k.startswith("train ")}
+    assert names == {"loss", "match", "sparsity", "diversity"}
+    assert isinstance(brains[0].hparams.objective, PaperObjective)
+    assert (tmp_path / "run" / "export" / "decoder.safetensors").exists()
+
+
+def settings(data, **overrides):
+    folder = str(data / "mini")
+    return training.load_settings(YAML, {"classifier_folder": folder, **overrides})
+
+
+def test_the_loss_is_chosen_by_name(data):
+    hparams = settings(data)
+    assert isinstance(training.chosen_objective(hparams), SceneObjective)
+    hparams = settings(data, loss="paper", masking_domain="mel", masking_law="linear")
+    paper = training.chosen_objective(hparams)
+    assert isinstance(paper, PaperObjective)
+    assert paper.domain == "mel" and paper.masking.law == "linear"
+    assert paper.weights["match"] == 1
+    with pytest.raises(
+        ConfigError, match="'eq6' is unknown: choose one of default, pa"
+    ):
+        training.chosen_objective(settings(data, loss="eq6"))
+
+
+def test_weights_can_be_overridden(data):
+    hparams = settings(data, objectives={"default": {"l1": 3.5}})
+    chosen = training.chosen_objective(hparams)
+    assert chosen.l1 == 3.5 and chosen.match == 10  # the others stay
+    assert chosen.classifier is hparams["classifier"]
+
+
+def test_the_yaml_holds_together(data):
+    hparams = settings(data, lr=0.125)
+    assert hparams["modules"] == {"decoder": hparams["decoder"]}
+    assert hparams["opt_class"].keywords["lr"] == 0.125
+    assert hparams["lr_annealing"](total_steps=10).initial_lr == 0.125
+    assert hparams["templates"][0] == hparams["classifier"].prompt_template
+
+
+def test_mel_masks(data, tmp_path):
+    given = arguments(data, tmp_path / "run", masking_domain="mel", epochs=1)
+    assert training.run(given) == 0
+    exported = checkpoint.load(tmp_path / "run" / "export")
+    assert exported.settings["masking_domain"] == "mel"
+
+
+def test_tensorboard(data, tmp_path):
+    text = Path(YAML).read_text()
+    board = "tensorboard: !new:speechbrain.utils.train_logger.TensorboardLogger\n"
+    text, found = re.subn(r"^tensorboard: null.*\n", board, text, flags=re.M)
+    text += f"    save_dir: {tmp_path / 'board'}\n"
+    assert found == 1
+    yaml = tmp_path / "board.yaml"
+    yaml.write_text(text)
+    assert training.run(arguments(data, tmp_path / "run", epochs=1, yaml=yaml)) == 0
+    (events,) = (tmp_path / "board").rglob("events.*")
+    for tag in (b"valid/spectrogram", b"valid/mask", b"valid/kept", b"FidIn"):
+        assert tag in events.read_bytes()
+
+
+# ---- what can go wrong ----
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ({"los": "paper"}, "Override 'los' not found"),
+        ({"loss": "eq6"}, "choose one of default, paper"),
+        ({"masking_law": "cubic"}, "masking law 'cubic' is unknown"),
+        ({"objectives": "{default: {l2: 1.0}}"}, "argument 'l2'"),
+        ({"lr": "{"}, "check its syntax"),
+        ({"classifier_folder": "nowhere"}, "nowhere"),
+        ({"data_folder": "nowhere"}, "nowhere"),
+        ({"train_folds": []}, "train_folds is empty"),
+        ({"bank_size": 1}, "at least two"),
+    ],
+)
+def test_bad_input(data, tmp_path, capsys, override, message):
+    assert training.run(arguments(data, tmp_path / "run", **override)) == 2
+    said = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error:")]
+    assert len(said) == 1 and message in said[0]
+    assert not (tmp_path / "run" / "export").exists()
+
+
+def test_no_yaml(tmp_path, capsys):
+    assert training.run([str(tmp_path / "none.yaml")]) == 2
+    assert "none.yaml: no such file" in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback(data, tmp_path):
+    with pytest.raises(ConfigError, match="eq6"):
+        training.run(arguments(data, tmp_path / "run", "--debug", loss="eq6"))
+
+
+@pytest.mark.parametrize(
+    ("when", "message"), [("train", "not finite"), ("valid", "epoch 1 is nan")]
+)
+def test_nan_raises(data, tmp_path, monkeypatch, when, message):
+    """And what was exported or checkpointed is never a decoder of NaN."""
+    terms = SceneObjective.terms
+
+    def broken(self, pairs, masks, ramp=1.0):
+        out = terms(self, pairs, masks, ramp)
+        if masks.requires_grad == (when == "train"):
+            out["match"] = out["match"] * math.nan
+        return out
+
+    monkeypatch.setattr(SceneObjective, "terms", broken)
+    output, one = tmp_path / "run", "{batch_size: 1}"
+    with pytest.raises(ValueError, match=message):
+        training.run(arguments(data, output, train_dataloader_options=one))
+    assert not checkpoints(output)
+    assert not (output / "export").exists()
