@@ -15,6 +15,27 @@ from speechbrain_lmac import objective
 from speechbrain_lmac.explainers.base import Scene, hear, hear_masked
 
 
+def similarities(embedding, bank):
+    """Cosine similarities [..., Q] of unit vectors [..., D] and [Q, D].
+
+    In float32 also under autocast: bfloat16 would round them to the second decimal.
+
+    Arguments
+    ---------
+    embedding : torch.Tensor
+        Of sounds [..., D].
+    bank : torch.Tensor
+        Of sentences [Q, D].
+
+    Returns
+    -------
+    torch.Tensor
+        [..., Q].
+    """
+    with torch.autocast(embedding.device.type, enabled=False):
+        return embedding @ bank.T
+
+
 @dataclass
 class Pairs:
     """Clips, the prompts that each is asked about, and what is wanted.
@@ -85,7 +106,7 @@ class PaperObjective:
         )
         asked = torch.unique(prompt)
         clips = len(waveforms)
-        similarity = scene.encoding.embedding @ bank.T
+        similarity = similarities(scene.encoding.embedding, bank)
         return Pairs(
             scene,
             text=bank[asked].expand(clips, -1, -1),
@@ -99,7 +120,7 @@ class PaperObjective:
         scene = pairs.scene
         kept = self.masking.keep(masks, scene.energies.unsqueeze(1))
         heard = hear_masked(self.classifier, kept, self.domain)
-        similarity = torch.einsum("bkd,bkd->bk", heard, pairs.text)
+        similarity = (heard * pairs.text).sum(-1)
         target = pairs.target.gather(2, pairs.prompt.unsqueeze(2)).squeeze(2)
         raw = {
             "match": objective.similarity_matching(similarity, target),
@@ -186,18 +207,22 @@ class SceneObjective:
         spectra = stft(torch.stack([first, second]))
         magnitude = spectra.sum(0).abs()
         scene = hear(self.classifier, magnitude, self.domain)
-        similarity = scene.encoding.embedding @ bank.T
+        similarity = similarities(scene.encoding.embedding, bank)
 
         foreign = self._foreign(similarity, prompt)
         asked = torch.stack([prompt, torch.where(mixed, prompt[partner], foreign)], 1)
         target = similarity.unsqueeze(1).repeat(1, 2, 1)
         silence = hear(self.classifier, torch.zeros_like(magnitude[:1]), self.domain)
-        rest = (silence.encoding.embedding @ bank.T).expand(count, 2, -1).clone()
+        rest = (
+            similarities(silence.encoding.embedding, bank).expand(count, 2, -1).clone()
+        )
         sources = None
         if mixed.any():
             alone = spectra[:, mixed].abs().transpose(0, 1)  # [mixed, 2, F, T]
             heard = hear(self.classifier, alone.flatten(0, 1), self.domain)
-            target[mixed] = (heard.encoding.embedding @ bank.T).unflatten(0, (-1, 2))
+            target[mixed] = similarities(heard.encoding.embedding, bank).unflatten(
+                0, (-1, 2)
+            )
             rest[mixed] = target[mixed].flip(1)
             sources = heard.energies.unflatten(0, (-1, 2))
         own = torch.stack([torch.ones_like(mixed), mixed], 1)
@@ -230,7 +255,8 @@ class SceneObjective:
         energies = pairs.scene.energies.unsqueeze(1)
         at_prompt = pairs.prompt.unsqueeze(2)
         kept = self.masking.keep(masks, energies)
-        similarity = hear_masked(self.classifier, kept, self.domain) @ pairs.bank.T
+        heard = hear_masked(self.classifier, kept, self.domain)
+        similarity = similarities(heard, pairs.bank)
         own, mixed = pairs.own.float(), pairs.mixed
         terms = {
             "match": self.match
@@ -267,7 +293,8 @@ class SceneObjective:
         left = self.masking.remove(
             masks[pairs.own], energies.expand_as(masks)[pairs.own]
         )
-        similarity = hear_masked(self.classifier, left, self.domain) @ pairs.bank.T
+        heard = hear_masked(self.classifier, left, self.domain)
+        similarity = similarities(heard, pairs.bank)
         wanted = pairs.rest[pairs.own]
         of_mixture = pairs.mixed.unsqueeze(1).expand_as(pairs.own)[pairs.own]
         term = similarity.new_zeros(())
