@@ -8,6 +8,7 @@ logit. Transposed convolutions lead back to the mel grid, with a skip from every
 logits are carried over to linear bins before the sigmoid.
 """
 
+import itertools
 import math
 
 import torch
@@ -196,8 +197,7 @@ class MaskDecoder(nn.Module):
         steps = round(math.log2(classifier.map_strides[0]))
         widths = [width] + [fine_width] * steps
         self.to_grid = nn.ModuleList(
-            UpBlock(a, b, norm=False)
-            for a, b in zip(widths[:-1], widths[1:], strict=True)
+            UpBlock(a, b, norm=False) for a, b in itertools.pairwise(widths)
         )
         self.out = nn.Conv2d(fine_width, 1, 3, 1, 1)
         self.level = nn.Parameter(torch.tensor([4.0, 0.0])) if groups else None

@@ -29,12 +29,19 @@ TEXT_SETTINGS = (
     "text_steps",
     "text_batch",
     "text_lr",
+    "embedding_dim",
+    "seed",
 )
+
+
+def digest(values):
+    """What tells one set of plain values from another."""
+    return hashlib.sha256(json.dumps(values, default=str).encode()).hexdigest()
 
 
 def cached(path, make, depends_on):
     """What ``make`` returns, kept in a file for the same inputs."""
-    key = hashlib.sha256(json.dumps(depends_on, default=str).encode()).hexdigest()
+    key = digest(depends_on)
     if path.exists():
         kept = torch.load(path, weights_only=True)
         if kept["key"] == key:
@@ -120,7 +127,7 @@ def main(argv):
         data,
         lambda rows: sources(scenes[rows.numpy()], waves),
         h,
-        work / "audio.ckpt",
+        work / f"audio-{digest([paths, h])[:12]}.ckpt",  # of these settings alone
     )
     save_mini(classifier, h["output_folder"])
     logger.info("%d recordings of %d classes", len(paths), len(names))

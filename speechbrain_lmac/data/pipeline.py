@@ -77,7 +77,12 @@ def clip_dataset(manifest, reader, data_root=None):
         )
     present = set(rows["ID"])
     replacements = {} if data_root is None else {DATA_ROOT[1:]: str(data_root)}
-    dataset = DynamicItemDataset.from_csv(str(manifest), replacements)
+    try:
+        dataset = DynamicItemDataset.from_csv(str(manifest), replacements)
+    except KeyError as error:  # SpeechBrain reads $5 in a caption as a placeholder
+        raise ManifestError(
+            f"{manifest}: {error.args[0]}; take the dollar sign away"
+        ) from error
     dataset.data_ids = [i for i in dataset.data_ids if i in present]
     dataset.add_dynamic_item(reader, takes="wav", provides="sig")
     dataset.add_dynamic_item(lambda cell: cell, takes="caption", provides="captions")
