@@ -81,15 +81,16 @@ def _bursts(rng, rate, seconds, per_second, irregular=0.0):
 def _siren(rng, seconds, rate):
     """A horn whose pitch wails slowly or yelps fast, in a street."""
     n = int(seconds * rate)
-    t = np.arange(n) / rate
-    period = rng.choice([rng.uniform(2.5, 5), rng.uniform(0.25, 0.4)], p=[0.75, 0.25])
-    phase = t / period + rng.uniform()
-    sweep = 0.5 - 0.5 * np.cos(2 * np.pi * phase)
-    low = rng.uniform(500, 700)
-    pitch = low * rng.uniform(2.0, 2.5) ** sweep
-    x = _tone(pitch, rate, harmonics=7, tilt=rng.uniform(0.9, 1.4))
-    x = _room(rng, x, rate, decay=0.15, wet=0.6)
-    return x + rng.uniform(0.02, 0.06) * _noise(rng, n, rate, 50, 2000, slope=0.8)
+    if rng.uniform() < 0.7:
+        period, low, ratio, shape = rng.uniform(2.5, 5), 600, 2.6, 0.73
+    else:
+        period, low, ratio, shape = rng.uniform(0.33, 0.46), 710, 1.75, 0.6
+    phase = np.arange(n) / rate / period + rng.uniform()
+    sweep = (0.5 - 0.5 * np.cos(2 * np.pi * phase)) ** shape
+    pitch = low * rng.uniform(0.85, 1.2) * (ratio * rng.uniform(0.9, 1.1)) ** sweep
+    x = _tone(pitch, rate, harmonics=9, tilt=rng.uniform(1.3, 1.6))
+    x = _room(rng, x, rate, decay=0.16, wet=1.2) * _wander(rng, n, rate, 0.5, 0.6, 1)
+    return x + rng.uniform(0.03, 0.1) * _noise(rng, n, rate, 50, 2000, slope=0.8)
 
 
 def _church_bells(rng, seconds, rate):
@@ -124,13 +125,14 @@ def _rain(rng, seconds, rate):
 def _sea_waves(rng, seconds, rate):
     """Noise that swells, breaks and runs out, every few seconds."""
     n = int(seconds * rate)
-    x = 0.05 * _noise(rng, n, rate, 80, 4000, slope=0.5)
-    for at in range(int(-rng.uniform(1, 3) * rate), n, int(rng.uniform(2.5, 3) * rate)):
+    x = 0.03 * _noise(rng, n, rate, 80, 4000, slope=0.5)
+    gap = int(rng.uniform(2.1, 2.8) * rate)
+    for at in range(int(-rng.uniform(1, 3) * rate), n, gap):
         t = (np.arange(n) - at) / rate
-        rise, fall = rng.uniform(0.8, 1.5), rng.uniform(0.6, 1.2)
-        swell = np.where(t < rise, np.exp((t - rise) / 0.78), np.exp((rise - t) / fall))
-        x += 1.3 * swell * _noise(rng, n, rate, 80, 1500, slope=0.3)
-        x += swell**1.7 * _noise(rng, n, rate, 500, 7000, slope=0.05)
+        rise, fall = rng.uniform(0.45, 0.8), rng.uniform(0.65, 1.1)
+        swell = np.exp(np.where(t < rise, (t / rise - 1) / 0.7, (rise - t) / fall))
+        x += 1.2 * swell * _noise(rng, n, rate, 40, 1300, slope=0.3)
+        x += swell**1.6 * _noise(rng, n, rate, 300, 6000, slope=0.23)
     return x
 
 
@@ -155,31 +157,50 @@ def _thunderstorm(rng, seconds, rate):
     for start in (rng.uniform(-0.5, 0.8), rng.uniform(1.5, 3.5)):
         t = np.maximum(np.arange(n) / rate - start, 0)
         rise = np.minimum(1, t / 0.01)
-        fade = rise * np.exp(-t / rng.uniform(1.8, 3.6))
-        roll = _wander(rng, n, rate, 15, 0.4, 1)
-        x += fade * roll * _noise(rng, n, rate, 90, 500, slope=0.4)
+        fade = rise * np.exp(-t / rng.uniform(1.4, 2.4))
+        roll = _wander(rng, n, rate, 15, 0.2, 1)
+        x += fade * roll * _noise(rng, n, rate, 70, 500, slope=0.4)
         crack = rise * np.exp(-t / 0.35) * _wander(rng, n, rate, 25)
-        x += rng.uniform(0.2, 0.7) * crack * _noise(rng, n, rate, 90, 1000, slope=0.8)
+        x += rng.uniform(0.5, 0.9) * crack * _noise(rng, n, rate, 90, 1500, slope=0.6)
     return x
 
 
 def _helicopter(rng, seconds, rate):
-    """Rotor blades that slap the air 10 to 16 times a second, over a turbine."""
+    """Rotor blades that slap the air 11 to 16 times a second.
+
+    Beside the thump and the rush of each blade there are the buzz of the tail rotor,
+    which turns several times as fast, and the whine of the turbine.
+    """
     n = int(seconds * rate)
-    within = (np.arange(n) / rate * rng.uniform(10, 16)) % 1
-    slap = np.minimum(1, within / 0.1) * np.exp(-within / rng.uniform(0.5, 0.65))
-    x = (0.2 + slap) * _noise(rng, n, rate, 30, 900, slope=0.25)
-    x += 0.15 * (0.7 + slap) * _noise(rng, n, rate, 300, 7000, slope=0.7)
-    return x * _wander(rng, n, rate, 0.5, 0.7, 1)
+    blades = rng.uniform(11.5, 15.5) * _wander(rng, n, rate, 0.5, 0.99, 1.01)
+    within = (np.cumsum(blades) / rate + rng.uniform()) % 1
+    slap = np.minimum(1, within / 0.08) * np.exp(-within / 0.25)
+    thump = slap * np.sin(2 * np.pi * rng.uniform(50, 90) * within / blades)
+    x = 0.36 * thump / thump.std()
+    rush = 0.3 + slap
+    x += 0.4 * rush / rush.std() * _noise(rng, n, rate, 40, 640)
+    x += 0.45 * rush * _noise(rng, n, rate, 300, 7000, slope=0.55)
+    buzz = _tone(blades * rng.choice([5, 6]), rate, harmonics=12, tilt=0.8)
+    x += 0.95 * buzz / buzz.std() * _wander(rng, n, rate, 2, 0.6, 1)
+    whine = rng.uniform(1500, 3000) * _wander(rng, n, rate, 0.5, 0.995, 1.005)
+    x += 0.1 * _tone(whine, rate, harmonics=2, tilt=1)
+    return x * _wander(rng, n, rate, 0.5, 0.55, 1)
 
 
 def _vacuum_cleaner(rng, seconds, rate):
-    """A steady rush of air and a whining motor."""
+    """A rush of air, the hum of a motor and the whine of its fan."""
     n = int(seconds * rate)
-    pitch = rng.uniform(700, 1100) * _wander(rng, n, rate, 2, 0.995, 1.005)
-    x = _noise(rng, n, rate, 400, 7000)
-    x += rng.uniform(0.35, 0.6) * _tone(pitch, rate, harmonics=10, tilt=1.1)
-    return x * _wander(rng, n, rate, 1, 0.95, 1)
+    x = _noise(rng, n, rate, 480, 4200, slope=0.7)
+    resonance = rng.uniform(250, 390)
+    x += 0.3 * _noise(rng, n, rate, resonance / 1.06, resonance * 1.06)
+    turns = _wander(rng, n, rate, 2, 0.995, 1.005)
+    for level, low, high, harmonics, tilt in (
+        (0.8, 300, 420, 20, 1.5),
+        (0.28, 1200, 1700, 8, 0.4),
+    ):
+        tone = _tone(rng.uniform(low, high) * turns, rate, harmonics, tilt)
+        x += level * tone / tone.std()
+    return x * _wander(rng, n, rate, 1, 0.9, 1)
 
 
 def _clock_tick(rng, seconds, rate):
@@ -220,19 +241,19 @@ def _chirping_birds(rng, seconds, rate):
     n = int(seconds * rate)
     x = 0.01 * _noise(rng, n, rate, 100, 4000, slope=0.6)
     for _ in range(rng.integers(2, 4)):
-        level, centre = rng.uniform(0.3, 1), rng.uniform(3000, 5500)
+        level, centre = rng.uniform(0.3, 1), rng.uniform(3000, 4300)
         at = rng.uniform(0, 0.8)
         while at < seconds:
-            span, rise = rng.uniform(0.04, 0.12), rng.uniform(-0.3, 0.3)
-            pause, pitch = rng.uniform(0.02, 0.08), centre * rng.uniform(0.8, 1.2)
-            for _ in range(rng.integers(2, 8)):  # a motif repeats one syllable
+            span, rise = rng.uniform(0.05, 0.15), rng.uniform(-0.2, 0.2)
+            pause, pitch = rng.uniform(0.02, 0.09), centre * rng.uniform(0.8, 1.2)
+            for _ in range(rng.integers(1, 6)):  # a motif repeats one syllable
                 t = np.linspace(0, 1, int(span * rate))
-                bend = pitch * (1 + rise * (t - 0.5) + 0.1 * np.sin(2 * np.pi * t))
-                note = _tone(np.minimum(bend, 0.44 * rate), rate, 2, tilt=4)
+                bend = pitch * (1 + rise * (t - 0.5) + 0.14 * np.sin(2 * np.pi * t))
+                note = _tone(np.minimum(bend, 0.44 * rate), rate, 2, tilt=3.7)
                 _add(x, level * np.sin(np.pi * t) * note, int(at * rate))
                 at += span + pause
-            at += rng.uniform(0.2, 0.9)
-    return _room(rng, x, rate, decay=0.1, wet=0.25)
+            at += rng.uniform(0.3, 1.1)
+    return _room(rng, x, rate, decay=0.1, wet=0.5)
 
 
 def _crickets(rng, seconds, rate):
@@ -265,18 +286,6 @@ def _door_wood_knock(rng, seconds, rate):
     return x + 0.003 * _noise(rng, len(x), rate, 60, 3000, slope=0.5)
 
 
-def _water_drops(rng, seconds, rate):
-    """Drops into water: each closes a bubble whose pitch rises as it fades."""
-    x = np.zeros(int(seconds * rate))
-    for at in _bursts(rng, rate, seconds, rng.uniform(1.5, 4), irregular=0.5):
-        t = np.arange(int(0.15 * rate)) / rate
-        pitch = rng.uniform(600, 1800) * (1 + rng.uniform(3, 8) * t)
-        bubble = np.exp(-t / rng.uniform(0.012, 0.03)) * _tone(pitch, rate, 1, 1)
-        _add(x, rng.uniform(0.4, 1) * bubble * np.minimum(1, t / 0.001), at)
-        _add(x, 0.3 * _struck(rate, 0.01, [4500], [1], [0.001], 0.0003), at)
-    return _room(rng, x, rate, decay=0.25, wet=0.4)
-
-
 def _car_horn(rng, seconds, rate):
     """Two reeds a third apart, honked once or more."""
     n = int(seconds * rate)
@@ -295,27 +304,38 @@ def _car_horn(rng, seconds, rate):
 
 
 def _mouse_click(rng, seconds, rate):
-    """The button of a mouse, down and up, now and then."""
+    """The button of a mouse, down and up, once or twice in a row, in a quiet room."""
     x = np.zeros(int(seconds * rate))
-    for at in _bursts(rng, rate, seconds, rng.uniform(1, 3), irregular=0.6):
-        for level, delay in ((1, 0), (0.7, rng.uniform(0.06, 0.1))):
-            click = _thud(rng, rate, 600, 4000, 0.0016)
-            _add(click, 0.35 * _thud(rng, rate, 200, 900, 0.006), 0)
-            _add(x, level * click, at + int(delay * rate))
-    x = _room(rng, x, rate, decay=0.03, wet=0.5)
-    return x + 0.03 * _noise(rng, len(x), rate, 60, 5000, slope=0.4)
+    modes = rng.uniform([2500, 3700, 5200], [3300, 4800, 7000])
+    at = rng.uniform(0.1, 0.5)
+    while at < seconds:
+        for _ in range(rng.choice([1, 2], p=[0.7, 0.3])):
+            gap = rng.uniform(0.07, 0.12)
+            for level, delay, tune in ((1, 0, 1), (0.7, gap, 1.12)):
+                click = 0.6 * _thud(rng, rate, 1500, 7500, 0.002)
+                ring = _struck(rate, 0.016, tune * modes, [1, 0.7, 0.5], [0.0012] * 3)
+                _add(click, ring, 0)
+                _add(click, 0.2 * _thud(rng, rate, 200, 900, 0.005), 0)
+                level *= rng.uniform(0.8, 1)
+                _add(x, level * click, int((at + delay) * rate))
+            at += rng.uniform(0.18, 0.28)
+        at += rng.uniform(0.3, 1)
+    x = _room(rng, x, rate, decay=0.03, wet=0.3)
+    return x + 0.005 * _noise(rng, len(x), rate, 50, 6000, slope=0.5)
 
 
 def _crackling_fire(rng, seconds, rate):
-    """Snaps of all sizes over a soft roar."""
+    """Snaps of all sizes, now more and now fewer, over a soft roar."""
     n = int(seconds * rate)
-    x = 0.06 * _noise(rng, n, rate, 60, 900, slope=0.6)
-    x += 0.03 * _wander(rng, n, rate, 8) * _noise(rng, n, rate, 800, 7000)
-    for at in rng.integers(0, n, int(rng.uniform(12, 30) * seconds)):
-        snap = _thud(
-            rng, rate, rng.uniform(500, 2500), 7500, rng.uniform(0.0007, 0.003)
-        )
-        _add(x, 0.15 * rng.pareto(2) * snap, at)
+    roar = _wander(rng, n, rate, 6, 0.4, 1)
+    x = 0.05 * roar * _noise(rng, n, rate, 40, 600, slope=0.6)
+    x += 0.02 * _wander(rng, n, rate, 8) * _noise(rng, n, rate, 800, 6400)
+    chance = np.cumsum(_wander(rng, n, rate, 2, 0.02, 1))
+    count = int(rng.uniform(23, 45) * seconds)
+    for at in np.searchsorted(chance, chance[-1] * rng.uniform(size=count)):
+        low, decay = 1200 * 2 ** rng.uniform(-1, 1), rng.uniform(0.0003, 0.003)
+        size = min(20, rng.pareto(1.5))
+        _add(x, 0.2 * size * _thud(rng, rate, low, 7500, decay), at)
     return np.tanh(x)
 
 
@@ -336,6 +356,5 @@ SOUNDS = {
     "siren": _siren,
     "thunderstorm": _thunderstorm,
     "vacuum cleaner": _vacuum_cleaner,
-    "water drops": _water_drops,
     "wind": _wind,
 }

@@ -33,7 +33,6 @@ _PHRASES = {
     "siren": "an emergency siren wails",
     "thunderstorm": "thunder rolls",
     "vacuum cleaner": "someone is vacuuming the floor",
-    "water drops": "water is dripping",
     "wind": "the wind howls",
 }
 
