@@ -14,8 +14,8 @@ import torch
 from speechbrain_lmac import audio
 from speechbrain_lmac.data import synth
 
-SOUNDS = ("siren", "rain")
-PROMPTS = ("the sound of a siren", "the sound of rain")
+SOUNDS = ("church bells", "rain")
+PROMPTS = ("the sound of church bells", "the sound of rain")
 SEEDS = (3, 4)  # other than those of the training set, which count from 0
 
 
@@ -95,7 +95,7 @@ def main():
         models["the decoder trained a minute ago"] = options.trained
     for title, model in models.items():
         folder = options.out / ("shipped" if model == "mini" else "trained")
-        print(f"\nA siren and rain at 0 dB, explained by {title}:")
+        print(f"\nChurch bells and rain at 0 dB, explained by {title}:")
         print(explain(LMACZSInterpreter.from_hparams(model), folder))
         print(f"mixture: {folder}/mixture.wav")
         print(f"sounds, pictures, numbers: {folder}/explanation/")
