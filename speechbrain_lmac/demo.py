@@ -52,7 +52,8 @@ def explain(interpreter, folder):
     interpreter : LMACZSInterpreter
         Any.
     folder : str or Path
-        Gets ``mixture.wav`` and an explanation in ``explanation/``.
+        Gets ``mixture.wav``, an explanation in ``explanation/``, and
+        ``explanation.png``, the picture of both prompts.
 
     Returns
     -------
@@ -66,6 +67,7 @@ def explain(interpreter, folder):
     sources = make_mixture(folder / "mixture.wav", rate)
     explanation = interpreter.interpret_file(folder / "mixture.wav", PROMPTS)
     explanation.save(folder / "explanation")
+    explanation.plot().savefig(folder / "explanation.png", dpi=80)
     ratio = scale_invariant_signal_distortion_ratio
     gain = ratio(explanation.waveform, sources) - ratio(
         explanation.original.expand_as(sources), sources
@@ -97,8 +99,8 @@ def main():
         folder = options.out / ("shipped" if model == "mini" else "trained")
         print(f"\nChurch bells and rain at 0 dB, explained by {title}:")
         print(explain(LMACZSInterpreter.from_hparams(model), folder))
-        print(f"mixture: {folder}/mixture.wav")
-        print(f"sounds, pictures, numbers: {folder}/explanation/")
+        print(f"the mixture {folder}/mixture.wav, a picture {folder}/explanation.png,")
+        print(f"what was heard for each prompt, and the numbers: {folder}/explanation/")
 
 
 if __name__ == "__main__":
