@@ -28,14 +28,7 @@ setup(
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
     packages=find_packages(include=["speechbrain_lmac", "speechbrain_lmac.*"]),
-    package_data={
-        "speechbrain_lmac": [
-            "pretrained/mini/*",
-            "**/*.html",
-            "**/*.json",
-            "**/*.yaml",
-        ]
-    },
+    package_data={"speechbrain_lmac": ["pretrained/mini/*"]},
     python_requires=">=3.11",
     # Tested: the versions of constraints.txt. The lower bounds are the first releases
     # with what the package uses, or the ones that others of the list ask for.
@@ -58,7 +51,13 @@ setup(
         "huggingface_hub>=0.23",
     ],
     extras_require={
-        "test": ["pytest>=8.2", "hypothesis>=6.100", "packaging", "setuptools"],
+        "test": [
+            "pytest>=8.2",
+            "hypothesis>=6.100",
+            "packaging",
+            "setuptools",
+            "tensorboard>=2.16",
+        ],
         "dev": [
             "ruff",
             "mypy",

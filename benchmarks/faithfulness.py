@@ -132,6 +132,7 @@ def measure(interpreter, waves, labels, seed=0, batch=20, pairs=200):
     ]
     values = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     order = torch.randperm(len(waves), generator=bench.draw)
+    pairs = min(pairs, len(waves) // 2)
     one, other = order[:pairs], order[pairs : 2 * pairs]
     two = labels[one] != labels[other]
     audible = (waves[one].abs().amax(1) > 0) & (waves[other].abs().amax(1) > 0)

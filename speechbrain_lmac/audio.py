@@ -22,6 +22,11 @@ from speechbrain_lmac.errors import AudioInputError
 # size of about 2 or 4 GB in the header (sox: 0x7FFFF000 and more, ffmpeg:
 # 0xFFFFFFFF). That means "until the end of the file", not "cut short".
 _UNKNOWN_SIZE = 0x7FFFF000
+# Samples as 32-bit integers reach 2e9; beyond this, energies in float32 overflow.
+_LOUDEST = 1e12
+# Entries of torchaudio's resampling kernel, in float64, before it is no longer small:
+# 44100 to 16000 Hz has 70 thousand, 44101 to 16000 Hz 700 million.
+_LARGEST_KERNEL = 2**22
 
 
 class AudioInfo(NamedTuple):
@@ -78,8 +83,8 @@ def read(
     -------
     Tensor
         The waveform [N]. AudioInputError, in one line with the remedy, when the
-        file is missing, empty, not audio, cut short, without samples, or holds
-        NaN or infinite samples.
+        file is missing, unreadable, empty, not audio, cut short, without samples,
+        or holds NaN, infinite or far too large samples.
 
     Example
     -------
@@ -115,9 +120,10 @@ def read(
             "copy or convert it again"
         )
     waveform = torch.from_numpy(samples).mean(dim=1)  # N x channels -> N
-    if not waveform.isfinite().all():
+    if not (waveform.abs() < _LOUDEST).all():  # nor is NaN
         raise AudioInputError(
-            f"{path}: holds NaN or infinite samples; export it again as 16-bit PCM"
+            f"{path}: holds NaN, infinite or far too large samples; export it again as "
+            "16-bit PCM"
         )
     return waveform if sample_rate is None else resample(waveform, rate, sample_rate)
 
@@ -164,7 +170,7 @@ def write(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
 
 
 def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
-    """Changes the sample rate (windowed sinc, differentiable).
+    """Changes the sample rate by a windowed sinc.
 
     Arguments
     ---------
@@ -187,6 +193,13 @@ def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
     """
     if from_rate == to_rate:
         return waveform
+    common = math.gcd(from_rate, to_rate)
+    up, down = to_rate // common, from_rate // common
+    if up * down > _LARGEST_KERNEL:
+        from scipy.signal import resample_poly
+
+        resampled = resample_poly(waveform.numpy(), up, down, axis=-1)
+        return torch.from_numpy(resampled).to(waveform.dtype)
     import torchaudio
 
     return torchaudio.functional.resample(waveform, from_rate, to_rate)
@@ -337,6 +350,8 @@ def _open(path: str | Path):
         raise AudioInputError(f"{path}: no such file; check the path")
     if not path.is_file():
         raise AudioInputError(f"{path}: not a file; give one audio file")
+    if not os.access(path, os.R_OK):
+        raise AudioInputError(f"{path}: may not be read; change its permissions")
     if path.stat().st_size == 0:
         raise AudioInputError(f"{path}: empty (0 bytes); copy or record it again")
     try:

@@ -128,7 +128,10 @@ def load(folder, device="cpu"):
             raise ConfigError(f"{file}: {name} is not a model; export it again")
     weights = Path(folder, "decoder.safetensors")
     metadata, state = _read(weights)
-    about = json.loads(metadata.get("speechbrain_lmac", "{}"))
+    try:
+        about = dict(json.loads(metadata.get("speechbrain_lmac", "{}")))
+    except (TypeError, ValueError):
+        about = {}
     if about.get("decoder") != _digest(state):
         raise CheckpointError(f"{weights}: damaged; {_REMEDY}")
     if about.get("classifier") != fingerprint(classifier):

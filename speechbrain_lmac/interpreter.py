@@ -102,7 +102,7 @@ class LMACZSInterpreter(Pretrained):
             ConfigError for an unknown source or device, CheckpointError for files that
             are missing, damaged or do not belong together; one line each.
         """
-        _check_device((run_opts or {}).get("device"))
+        check_device((run_opts or {}).get("device"))
         if source == "mini":
             folder = checkpoint.PRETRAINED / "mini"
         elif Path(source).is_dir():
@@ -291,7 +291,14 @@ def _listed(prompts):
     return [prompts] if isinstance(prompts, str) else list(prompts)
 
 
-def _check_device(device):
+def check_device(device):
+    """Refuses a device that is not there, in one line.
+
+    Arguments
+    ---------
+    device : str
+        As torch calls it; None is the CPU. ConfigError where it cannot be used.
+    """
     try:
         torch.empty(0, device=device or "cpu")
     except (AssertionError, RuntimeError) as error:  # torch says it in either way

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+import zipfile
+from pathlib import Path
 
 import speechbrain as sb
 from hyperpyyaml import load_hyperpyyaml
@@ -12,6 +14,7 @@ from speechbrain_lmac import checkpoint
 from speechbrain_lmac.data.pipeline import ClipReader, caption_cells, clip_dataset
 from speechbrain_lmac.data.sentences import SentenceBank
 from speechbrain_lmac.errors import ConfigError, UserError
+from speechbrain_lmac.interpreter import check_device
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +60,10 @@ def load_settings(hparams_file, overrides=""):
     try:
         with open(hparams_file, encoding="utf-8") as file:
             return load_hyperpyyaml(file, overrides)
-    except FileNotFoundError as error:
-        raise ConfigError(f"{error.filename}: no such file; check the path") from error
+    except OSError as error:  # of the file itself, or of the output folder it names
+        raise ConfigError(
+            f"{error.filename}: cannot be used ({error.strerror}); check the path"
+        ) from error
     except KeyError as error:
         raise ConfigError(
             f"{hparams_file}: {error.args[0]}; only keys of the file can be overridden"
@@ -71,6 +76,9 @@ def load_settings(hparams_file, overrides=""):
     except YAMLError as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{hparams_file}: {reason}; check its syntax") from error
+    except (ImportError, ValueError) as error:  # a reference, a class, a placeholder
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{hparams_file}: {reason}; check its values") from error
 
 
 def chosen_objective(hparams):
@@ -93,6 +101,26 @@ def chosen_objective(hparams):
     return objectives[name]
 
 
+def set_aside_damaged(save_folder):
+    """Renames the checkpoints that a kill or a full disk left unfinished.
+
+    SpeechBrain writes a checkpoint in place and then fails on the newest, where the one
+    before it is whole.
+
+    Arguments
+    ---------
+    save_folder : str or Path
+        Where the checkpoints are. What is set aside is named ``damaged-CKPT...``.
+    """
+    for folder in sorted(Path(save_folder).glob("CKPT*")):
+        texts = [folder / name for name in ("CKPT.yaml", "brain.ckpt", "counter.ckpt")]
+        states = [folder / f"{x}.ckpt" for x in ("decoder", "optimizer", "scheduler")]
+        whole = all(file.is_file() and file.stat().st_size for file in texts)
+        if not (whole and all(map(zipfile.is_zipfile, states))):
+            aside = folder.rename(folder.with_name(f"damaged-{folder.name}"))
+            logger.warning("%s: unfinished or damaged, now %s", folder, aside.name)
+
+
 def train(hparams, hparams_file, run_opts, overrides=""):
     """Prepare the data, fit the decoder, and export the best of its checkpoints.
 
@@ -113,8 +141,10 @@ def train(hparams, hparams_file, run_opts, overrides=""):
         After training.
     """
     hparams["objective"] = chosen_objective(hparams)
+    check_device(run_opts.get("device"))
     sb.utils.distributed.ddp_init_group(run_opts)
     sb.create_experiment_directory(hparams["output_folder"], hparams_file, overrides)
+    run_on_main(set_aside_damaged, args=[hparams["save_folder"]])
     run_on_main(hparams["prepare_data"])
     classifier = hparams["classifier"].to(run_opts.get("device", "cpu"))
     train_set, valid_set = (

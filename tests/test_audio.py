@@ -138,7 +138,22 @@ def test_wav_from_a_pipe_is_not_cut_short(wav):
     assert len(audio.read(wav)) == 8000
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_rate_that_shares_no_divisor(tmp_path):
+    """torchaudio would need gigabytes for it."""
+    time = np.arange(11127) / 11127
+    soundfile.write(tmp_path / "x.wav", 0.5 * np.sin(2 * np.pi * 440 * time), 11127)
+    waveform = audio.read(tmp_path / "x.wav", sample_rate=16000)
+    expected = 0.5 * torch.sin(2 * torch.pi * 440 * torch.arange(16000) / 16000)
+    assert waveform.shape == (16000,) and waveform.dtype == torch.float32
+    assert (waveform - expected)[200:-200].abs().max() < 2e-3
+
+
+def test_unreadable(wav, monkeypatch):
+    monkeypatch.setattr(audio.os, "access", lambda path, mode: False)  # root may all
+    assert "permissions" in refusal(wav)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e25])
 def test_not_finite(tmp_path, bad):
     samples = noise(100)
     samples[7] = bad

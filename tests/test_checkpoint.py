@@ -8,6 +8,7 @@ import pytest
 import torch
 from hyperpyyaml import load_hyperpyyaml
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from speechbrain_lmac import checkpoint, safe_yaml
 from speechbrain_lmac.classifiers.mini import Mini
@@ -169,6 +170,15 @@ def test_export_says_what_it_is(exported):
     classifier = Mini(exported / "classifier")
     assert about["classifier"] == checkpoint.fingerprint(classifier)
     assert about["version"]
+
+
+@pytest.mark.parametrize("about", ["{oops", "[1]", "{}"])
+def test_metadata_that_says_nothing(exported, tmp_path, about):
+    copy = shutil.copytree(exported / "model", tmp_path / "model")
+    state = load_file(copy / "decoder.safetensors")
+    save_file(state, copy / "decoder.safetensors", {"speechbrain_lmac": about})
+    with pytest.raises(CheckpointError, match=r"decoder\.safetensors: damaged"):
+        checkpoint.load(copy)
 
 
 def test_export_wants_its_settings(exported, tmp_path):

@@ -173,7 +173,7 @@ def test_prepare_manifests(tmp_path, monkeypatch):
         7,
         5,
     )
-    with pytest.raises(ConfigError, match="valid_folds is empty"):
+    with pytest.raises(ConfigError, match=r"valid_folds is \[\]"):
         (tmp_path / "meta").mkdir()
         (tmp_path / "audio").mkdir()
         audio.write(tmp_path / "audio" / "a.wav", ramp(400), RATE)

@@ -209,6 +209,16 @@ def test_a_finished_run_is_not_trained_again(copy, data):
     assert export.read_bytes() == weights
 
 
+@pytest.mark.parametrize("name", ["decoder.ckpt", "CKPT.yaml"])
+def test_a_damaged_checkpoint_is_set_aside(copy, name):
+    newest, *others = checkpoints(copy)
+    file = newest.path / name
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2 * (name[0] == "d")])
+    training.set_aside_damaged(copy / "save")
+    assert checkpoints(copy) == others
+    assert (copy / "save" / f"damaged-{newest.path.name}" / name).exists()
+
+
 def test_debug(copy, data, brains, monkeypatch):
     """Two batches and two epochs, and nothing of a real run is lost."""
     kept, export = checkpoints(copy), copy / "export" / "decoder.safetensors"
@@ -309,7 +319,12 @@ def test_tensorboard(data, tmp_path, brains):
         ({"lr": "{"}, "check its syntax"),
         ({"classifier_folder": "nowhere"}, "nowhere"),
         ({"data_folder": "nowhere"}, "nowhere"),
-        ({"train_folds": []}, "train_folds is empty"),
+        ({"device": "toaster"}, "device 'toaster' cannot be used"),
+        ({"lr": "!ref <nope>"}, "check its values"),
+        ({"opt_class": "!name:torch.optim.Nope"}, "check its values"),
+        ({"train_folds": 1}, "train_folds is 1: give a list"),
+        ({"train_folds": [7]}, "train_folds is [7]: give a list"),
+        ({"train_folds": []}, "train_folds is []"),
         ({"bank_size": 1}, "at least two"),
     ],
 )
@@ -322,7 +337,15 @@ def test_bad_input(data, tmp_path, capsys, override, message):
 
 def test_no_yaml(tmp_path, capsys):
     assert training.run([str(tmp_path / "none.yaml")]) == 2
-    assert "none.yaml: no such file" in capsys.readouterr().err
+    assert "none.yaml: cannot be used (No such file" in capsys.readouterr().err
+    assert training.run([str(tmp_path)]) == 2
+    assert "cannot be used (Is a directory)" in capsys.readouterr().err
+
+
+def test_no_output(data, tmp_path, capsys):
+    (tmp_path / "run").touch()
+    assert training.run(arguments(data, tmp_path / "run")) == 2
+    assert "run/save: cannot be used (Not a directory)" in capsys.readouterr().err
 
 
 def test_debug_shows_the_traceback(data, tmp_path):

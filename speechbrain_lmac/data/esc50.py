@@ -71,6 +71,6 @@ def prepare(
     for row in rows.itertuples():
         name = row.category.replace("_", " ")
         path = data_folder / "audio" / row.filename
-        if int(row.fold) in folds:
+        if row.fold in map(str, folds):
             clips.append(Clip(path, [name], f"fold{row.fold}", name))
     return build_manifest(clips, output, expected=CLIPS * len(folds) // len(FOLDS))

@@ -7,7 +7,6 @@ with the placeholder ``$data_root``, as in SpeechBrain's CSV files), ``caption``
 
 import logging
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import NamedTuple
 import pandas as pd
 from tqdm import tqdm
 
-from speechbrain_lmac import audio
+from speechbrain_lmac import atomic, audio
 from speechbrain_lmac.errors import ManifestError
 
 logger = logging.getLogger(__name__)
@@ -114,18 +113,8 @@ def write_manifest(manifest: pd.DataFrame, path: str | Path) -> None:
     >>> path.read_text().strip()
     'ID,duration,wav,caption,split,label'
     """
-    path = Path(path)
     _check_columns(manifest, COLUMNS, path, "make it with build_manifest")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        os.fchmod(handle, 0o644)  # mkstemp makes files private
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            manifest.to_csv(file, index=False)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    atomic.write(path, manifest.to_csv(index=False))
 
 
 def read_manifest(

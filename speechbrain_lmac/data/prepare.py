@@ -44,8 +44,11 @@ def prepare_manifests(
         return synth.make_dataset(save_folder, clips_per_sound, seed)
     out = []
     for split, folds in (("train", train_folds), ("valid", valid_folds)):
-        if not folds:
-            raise ConfigError(f"{split}_folds is empty: name at least one of 1 to 5")
+        known = isinstance(folds, list | tuple) and set(folds) <= {*esc50.FOLDS}
+        if not folds or not known:
+            raise ConfigError(
+                f"{split}_folds is {folds}: give a list of some of 1 to 5, as in [1, 2]"
+            )
         out.append(save_folder / f"{split}.csv")
         manifest = esc50.prepare(data_folder, out[-1], folds)
         logger.info("%s: %d clips", out[-1], len(manifest))

@@ -75,6 +75,6 @@ def prepare(
     for file, fold, category in rows[["slice_file_name", "fold", "class"]].to_numpy():
         name = category.replace("_", " ")
         path = data_folder / "audio" / f"fold{fold}" / file
-        if int(fold) in folds:
+        if fold in map(str, folds):
             clips.append(Clip(path, [name], f"fold{fold}", name))
     return build_manifest(clips, output, expected=sum(FOLDS[fold] for fold in folds))
