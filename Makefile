@@ -18,6 +18,7 @@ test: $(READY)
 	HF_HUB_OFFLINE=1 $(PYTHON) -m pytest
 
 demo: $(READY)
+	rm -rf demo/training
 	$(PYTHON) train.py hparams/lmac_zs_mini.yaml --output_folder demo/training \
 		--clips_per_sound 6 --number_of_epochs 4
 	$(PYTHON) -m speechbrain_lmac.demo --out demo --trained demo/training/export

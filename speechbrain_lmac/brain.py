@@ -75,8 +75,11 @@ class LMACZSBrain(sb.Brain):
         self.shown = spectrum[0], scene.energies[0], mask[0]
 
     def on_stage_start(self, stage, epoch):
-        """Nothing is noted yet."""
+        """Nothing is noted yet; every validation draws the same pairs."""
         self.noted = {}
+        if stage != sb.Stage.TRAIN:
+            self.random_state = torch.get_rng_state()
+            torch.manual_seed(0)
 
     def on_fit_batch_end(self, batch, outputs, loss, should_step):
         """One step of the learning rate."""
@@ -89,6 +92,7 @@ class LMACZSBrain(sb.Brain):
         if stage == sb.Stage.TRAIN:
             self.train_stats = stats
             return
+        torch.set_rng_state(self.random_state)
         if not math.isfinite(stats["loss"]):  # such a decoder is never the best
             raise ValueError(f"the loss of epoch {epoch} is {stats['loss']}")
         rate = self.optimizer.param_groups[0]["lr"] if self.optimizer else 0.0

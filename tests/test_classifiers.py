@@ -178,14 +178,6 @@ def test_copies_are_the_same(classifier):
     close(other.encode(clips(classifier)), classifier.encode(clips(classifier)), 1e-7)
 
 
-def test_rows_of_an_encoding(classifier):
-    encoding = classifier.encode(clips(classifier, batch=2))
-    pairs = encoding.repeat(3)
-    assert len(pairs.embedding) == 6
-    for row in range(6):
-        close(pairs[row : row + 1], encoding[row // 3 : row // 3 + 1], 1e-7)
-
-
 def test_random_classifier_leaves_the_random_state_alone():
     torch.manual_seed(3)
     expected = torch.rand(1)

@@ -22,14 +22,6 @@ class AudioEncoding:
     embedding: torch.Tensor
     maps: tuple
 
-    def __getitem__(self, rows):
-        return AudioEncoding(self.embedding[rows], tuple(m[rows] for m in self.maps))
-
-    def repeat(self, times):
-        """Each clip ``times`` times in a row, as pairs of clip and prompt need it."""
-        again = [x.repeat_interleave(times, 0) for x in (self.embedding, *self.maps)]
-        return AudioEncoding(again[0], tuple(again[1:]))
-
 
 class ZeroShotClassifier(nn.Module, ABC):
     """A frozen audio-text model: compares a sound with sentences.
