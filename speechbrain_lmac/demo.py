@@ -14,8 +14,8 @@ import torch
 from speechbrain_lmac import audio
 from speechbrain_lmac.data import synth
 
-SOUNDS = ("church bells", "rain")
-PROMPTS = ("the sound of church bells", "the sound of rain")
+SOUNDS = ("siren", "helicopter")
+PROMPTS = ("the sound of a siren", "the sound of a helicopter")
 SEEDS = (3, 4)  # other than those of the training set, which count from 0
 
 
@@ -97,7 +97,7 @@ def main():
         models["the decoder trained a minute ago"] = options.trained
     for title, model in models.items():
         folder = options.out / ("shipped" if model == "mini" else "trained")
-        print(f"\nChurch bells and rain at 0 dB, explained by {title}:")
+        print(f"\nA siren and a helicopter at 0 dB, explained by {title}:")
         print(explain(LMACZSInterpreter.from_hparams(model), folder))
         print(f"the mixture {folder}/mixture.wav, a picture {folder}/explanation.png,")
         print(f"what was heard for each prompt, and the numbers: {folder}/explanation/")

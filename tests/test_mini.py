@@ -71,10 +71,10 @@ def test_the_shipped_decoder_follows_the_prompt():
     from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio
 
     interpreter = LMACZSInterpreter.from_hparams("mini")
-    names = ("church bells", "rain")
-    first, second = (synth.synthesise(name, 1) for name in names)
+    names = ("siren", "helicopter")
+    first, second = (synth.synthesise(name, 2) for name in names)
     mixture = synth.mix(first, second, 0.0)
-    prompts = ["church bells", "rain falling", "a dog barking"]
+    prompts = ["a siren", "a helicopter flying", "a dog barking"]
     (explanation,) = interpreter.interpret_batch(0.3 * mixture[None], prompts)
     sources = torch.stack([first, mixture - first])
     ratio = scale_invariant_signal_distortion_ratio
