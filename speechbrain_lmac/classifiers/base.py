@@ -22,6 +22,9 @@ class AudioEncoding:
     embedding: torch.Tensor
     maps: tuple
 
+    def __getitem__(self, rows):
+        return AudioEncoding(self.embedding[rows], tuple(m[rows] for m in self.maps))
+
 
 class ZeroShotClassifier(nn.Module, ABC):
     """A frozen audio-text model: compares a sound with sentences.
