@@ -73,12 +73,12 @@ def explain(interpreter, folder):
         explanation.original.expand_as(sources), sources
     )
     lines = [
-        f"{'':24s}similarity before   kept  removed  heard   mask  closer to source"
+        f"{'':26s}similarity before   kept  removed  heard   mask  closer to source"
     ]
     for i, prompt in enumerate(explanation.prompts):
         s = explanation.similarity
         lines.append(
-            f"{prompt:24s}{s.before[i]:17.2f}{s.kept[i]:7.2f}{s.removed[i]:9.2f}"
+            f"{prompt:26s}{s.before[i]:17.2f}{s.kept[i]:7.2f}{s.removed[i]:9.2f}"
             f"{s.heard[i]:7.2f}{explanation.mask[i].mean():7.2f}{gain[i]:15.1f} dB"
         )
     return "\n".join(lines)

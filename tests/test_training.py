@@ -272,7 +272,9 @@ def test_the_loss_is_chosen_by_name(data):
 def test_weights_can_be_overridden(data):
     hparams = settings(data, objectives={"default": {"l1": 3.5}})
     chosen = training.chosen_objective(hparams)
-    assert chosen.l1 == 3.5 and chosen.match == 10  # the others stay
+    as_shipped = training.chosen_objective(settings(data))
+    assert chosen.l1 == 3.5 != as_shipped.l1
+    assert chosen.match == as_shipped.match  # the others stay
     assert chosen.classifier is hparams["classifier"]
 
 
