@@ -116,7 +116,8 @@ def classify(
     """
     interpreter = _interpreter(model, device, prompts)
     probabilities = interpreter.classify_file(file, prompts).tolist()
-    for share, prompt in sorted(zip(probabilities, prompts, strict=True), reverse=True):
+    table = zip(probabilities, prompts or [], strict=True)
+    for share, prompt in sorted(table, reverse=True):
         typer.echo(f"{100 * share:5.1f} %  {prompt}")
 
 
