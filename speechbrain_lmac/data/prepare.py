@@ -1,10 +1,12 @@
 """Training and validation manifests of a run, made once."""
 
+import argparse
 import logging
+import sys
 from pathlib import Path
 
 from speechbrain_lmac.data import esc50, synth
-from speechbrain_lmac.errors import ConfigError
+from speechbrain_lmac.errors import ConfigError, UserError
 
 logger = logging.getLogger(__name__)
 
@@ -53,3 +55,38 @@ def prepare_manifests(
         manifest = esc50.prepare(data_folder, out[-1], folds)
         logger.info("%s: %d clips", out[-1], len(manifest))
     return tuple(out)
+
+
+def prepare_command(prepare, folds, description):
+    """The command line of a data set's ``prepare.py``.
+
+    Arguments
+    ---------
+    prepare : callable
+        Takes ``data_folder``, ``output`` and ``folds``, returns the manifest.
+    folds : collection of int
+        The folds that there are.
+    description : str
+        For ``--help``.
+
+    Returns
+    -------
+    int
+        Exit code: 0, or 2 after bad input, which is told in one line.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--data_folder", required=True, help="the data set's folder")
+    parser.add_argument("--output", required=True, help="the CSV file to write")
+    parser.add_argument(
+        "--folds", type=int, nargs="+", choices=tuple(folds), help="default: all"
+    )
+    arguments = parser.parse_args()
+    logging.basicConfig(format="%(levelname)s: %(message)s")
+    try:
+        manifest = prepare(**vars(arguments))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    hours = manifest["duration"].sum() / 3600
+    print(f"{arguments.output}: {len(manifest)} clips, {hours:.2f} hours")
+    return 0
