@@ -193,8 +193,9 @@ class SceneObjective:
     def prepare(self, waveforms, bank, prompt):
         """Clips [B, N], a bank [Q, D] and each clip's caption in it [B] to pairs.
 
-        The second prompt of a mixture is the other source's caption; that of a single
-        clip is foreign to it.
+        A mixture is asked about its sources' captions. A single clip is asked about
+        the sentence that the classifier finds likeliest, right or wrong, since that is
+        what an explanation is for, and about one that is foreign to it.
         """
         count, stft = len(waveforms), self.classifier.stft
         partner = (
@@ -209,8 +210,15 @@ class SceneObjective:
         scene = hear(self.classifier, magnitude, self.domain)
         similarity = similarities(scene.encoding.embedding, bank)
 
-        foreign = self._foreign(similarity, prompt)
-        asked = torch.stack([prompt, torch.where(mixed, prompt[partner], foreign)], 1)
+        predicted = similarity.argmax(1)
+        foreign = self._foreign(similarity, torch.stack([prompt, predicted], 1))
+        asked = torch.stack(
+            [
+                torch.where(mixed, prompt, predicted),
+                torch.where(mixed, prompt[partner], foreign),
+            ],
+            1,
+        )
         target = similarity.unsqueeze(1).repeat(1, 2, 1)
         silence = hear(self.classifier, torch.zeros_like(magnitude[:1]), self.domain)
         rest = (
@@ -239,15 +247,13 @@ class SceneObjective:
         mixed = mixed.unsqueeze(1)
         return torch.where(mixed, one, first), torch.where(mixed, gain * other, 0.0)
 
-    def _foreign(self, similarity, prompt):
-        """A sentence of the bank that the clip does not go with, [B]."""
-        rows = torch.arange(len(prompt), device=prompt.device)
-        without = similarity.clone()
-        without[rows, prompt] = -torch.inf
-        likeliest = without.argmax(1)
-        step = torch.randint_like(prompt, 1, similarity.shape[1])
-        anything = (prompt + step) % similarity.shape[1]
-        hard = torch.rand(len(prompt), device=prompt.device) < self.hard_share
+    def _foreign(self, similarity, present):
+        """A sentence of the bank [B] that is none of those that are present [B, 2]."""
+        absent = torch.ones_like(similarity).scatter(1, present, 0.0)
+        likeliest = similarity.masked_fill(absent == 0, -torch.inf).argmax(1)
+        # a bank of two sentences may have no other: then any is as good
+        anything = torch.multinomial(absent + 1e-6, 1).squeeze(1)
+        hard = torch.rand(len(present), device=present.device) < self.hard_share
         return torch.where(hard, likeliest, anything)
 
     def terms(self, pairs, masks, ramp=1.0):

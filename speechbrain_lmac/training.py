@@ -155,6 +155,7 @@ def train(hparams, hparams_file, run_opts, overrides=""):
                 hparams["clip_seconds"],
                 random=split == "train",
                 keep=hparams["keep_audio_in_memory"],
+                speeds=hparams["speeds"],
             ),
         )
         for split in ("train", "valid")

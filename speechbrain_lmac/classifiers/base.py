@@ -16,7 +16,9 @@ class AudioEncoding:
     embedding : torch.Tensor
         Unit vectors [B, D] in the space shared with text.
     maps : tuple of torch.Tensor
-        Outputs of the last four stages, finest first, each [B, C, F', T'].
+        Outputs of the last four stages, finest first, each [B, C, F', T'] in order of
+        frequency and time. The embedding is computed from them, so that its gradient
+        with respect to each of them exists (Grad-CAM needs it).
     """
 
     embedding: torch.Tensor

@@ -2,6 +2,7 @@
 
 import torch
 from speechbrain.dataio.dataset import DynamicItemDataset
+from torchaudio.functional import resample
 
 from speechbrain_lmac import audio
 from speechbrain_lmac.data.manifests import DATA_ROOT, captions, read_manifest
@@ -23,10 +24,13 @@ class ClipReader:
     keep : bool
         Keep decoded clips in memory (float16: 2 bytes a sample), so that each file is
         read once.
+    speeds : sequence of float
+        With ``random``, each clip is played at one of these speeds, as a tape would be;
+        a tenth is the finest step.
     """
 
-    def __init__(self, sample_rate, seconds, random=False, keep=True):
-        self.sample_rate, self.random = sample_rate, random
+    def __init__(self, sample_rate, seconds, random=False, keep=True, speeds=(1.0,)):
+        self.sample_rate, self.random, self.speeds = sample_rate, random, speeds
         self.samples = round(seconds * sample_rate)
         self.kept = {} if keep else None
 
@@ -40,6 +44,9 @@ class ClipReader:
     def __call__(self, path):
         """A path to a waveform [samples]."""
         waveform = self._read(path)
+        if self.random:
+            speed = self.speeds[int(torch.randint(len(self.speeds), ()))]
+            waveform = resample(waveform, round(10 * speed), 10)
         spare = len(waveform) - self.samples
         if spare > 0:
             start = int(torch.randint(spare + 1, ())) if self.random else 0

@@ -1,6 +1,6 @@
 """What every explainer is given and what it gives, and how a mask is heard."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -22,12 +22,39 @@ class Scene:
         Of the unmasked clips.
     domain : str
         ``stft`` or ``mel``: which of the two ``energies`` are.
+    known : dict
+        What the evaluation knows beyond the classifier's hearing, for controls:
+        ``reference``, masks of the explainer that they are to match [B, P, F, T];
+        ``other``, its masks of other clips, same shape; ``sources``, what the prompted
+        sources are alone, in the same domain, same shape.
     """
 
     energies: torch.Tensor
     mel: torch.Tensor
     encoding: AudioEncoding
     domain: str = "stft"
+    known: dict = field(default_factory=dict)
+
+    def __len__(self):
+        return len(self.mel)
+
+
+def own_prompts(scene, text):
+    """Prompts [P, D] of all clips, or [B, P, D] of each, as [B, P, D].
+
+    Arguments
+    ---------
+    scene : Scene
+        B clips.
+    text : torch.Tensor
+        Unit vectors [P, D] or [B, P, D].
+
+    Returns
+    -------
+    torch.Tensor
+        [B, P, D].
+    """
+    return text if text.dim() == 3 else text.expand(len(scene), *text.shape)
 
 
 @torch.no_grad()
@@ -80,4 +107,7 @@ class Explainer(Protocol):
     """Says where in the spectrogram the agreement of clip and prompt comes from."""
 
     def __call__(self, scene: Scene, text: torch.Tensor) -> torch.Tensor:
-        """Clips [B] and prompts [P, D] to masks [B, P, F, T] in [0, 1]."""
+        """Clips [B] and prompts to masks [B, P, F, T] in [0, 1].
+
+        ``text`` is [P, D], the same for all clips, or [B, P, D], each clip's own.
+        """

@@ -2,6 +2,8 @@
 
 import torch
 
+from speechbrain_lmac.explainers.base import own_prompts
+
 
 class LMACZS:
     """The decoder as an explainer.
@@ -17,6 +19,6 @@ class LMACZS:
 
     @torch.no_grad()
     def __call__(self, scene, text):
-        """Clips [B] and prompts [P, D] to masks [B, P, F, T] (or M in place of F)."""
-        pairs = text.expand(len(scene.mel), *text.shape)
-        return self.decoder(scene.encoding, scene.mel, pairs, scene.domain)
+        """Clips [B] and prompts to masks [B, P, F, T] (or M in place of F)."""
+        text = own_prompts(scene, text)
+        return self.decoder(scene.encoding, scene.mel, text, scene.domain)
