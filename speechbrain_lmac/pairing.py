@@ -278,11 +278,15 @@ class SceneObjective:
             similarity[pairs.own], pairs.target[pairs.own]
         )
         if self.confidence:
-            terms["confidence"] = self.confidence * objective.confidence_drop(
-                similarity[pairs.own],
-                pairs.target[pairs.own],
-                self.classifier.temperature,
-                pairs.prompt[pairs.own],
+            terms["confidence"] = (
+                ramp
+                * self.confidence
+                * objective.confidence_drop(
+                    similarity[pairs.own],
+                    pairs.target[pairs.own],
+                    self.classifier.temperature,
+                    pairs.prompt[pairs.own],
+                )
             )
         if self.removal:
             terms["removal"] = self.removal * self._removal(pairs, masks, energies)

@@ -71,6 +71,19 @@ def test_a_shorter_clip_is_padded_and_turned(clip):
     assert len(shifts) > 10
 
 
+@pytest.mark.parametrize("speed", [0.5, 2.0])
+def test_speed_moves_the_pitch_in_training_only(tmp_path, speed):
+    path, tone = str(tmp_path / "tone.wav"), torch.arange(8000) * 1000 / RATE
+    audio.write(path, 0.5 * torch.sin(2 * torch.pi * tone), RATE)
+
+    def pitch(**settings):
+        part = ClipReader(RATE, 0.05, speeds=[speed], **settings)(path)
+        return int(torch.fft.rfft(part).abs().argmax()) / 0.05
+
+    assert pitch(random=True) == pytest.approx(1000 * speed, abs=20)
+    assert pitch() == pytest.approx(1000, abs=20)
+
+
 def test_random_parts_follow_the_seed(clip):
     path = clip("a.wav", 1000)
     reader = ClipReader(RATE, 0.05, random=True)

@@ -292,7 +292,7 @@ def slow_scenes(scenes, pairs, masks, ramp):
         "sparsity": ramp * WEIGHTS["l1"] * mean(size),
         "foreign": ramp * WEIGHTS["l1_foreign"] * mean(foreign),
         "bank": WEIGHTS["bank"] * mean(every),
-        "confidence": WEIGHTS["confidence"] * mean(confidence),
+        "confidence": ramp * WEIGHTS["confidence"] * mean(confidence),
         "removal": WEIGHTS["removal"] * (2 * mean(other_source) + mean(nothing)),
         "loudness": WEIGHTS["loudness"] * mean(loudness),
     }
@@ -364,18 +364,22 @@ def test_clips_of_one_caption_are_not_mixed(classifier, bank, waves):
 @pytest.mark.parametrize("hard_share", [0.0, 1.0])
 def test_foreign_prompts(classifier, bank, waves, hard_share):
     scenes = make_scene_objective(classifier, mix_share=0.0, hard_share=hard_share)
-    seen = set()
-    for _ in range(30):
-        pairs = scenes.prepare(waves, bank, torch.arange(CLIPS))
+    prompt, seen = torch.arange(CLIPS), set()
+    for _ in range(40):
+        pairs = scenes.prepare(waves, bank, prompt)
+        similarity = pairs.target[:, 0]
+        assert torch.equal(pairs.prompt[:, 0], similarity.argmax(1))
         foreign = pairs.prompt[:, 1]
-        assert (foreign != pairs.prompt[:, 0]).all()
+        assert (foreign != pairs.prompt[:, 0]).all() and (foreign != prompt).all()
         seen.add(tuple(foreign.tolist()))
-    if not hard_share:
-        assert {row[0] for row in seen} == {1, 2, 3, 4, 5}  # every other sentence
-        return
-    similarity = pairs.target[:, 0].clone()
-    similarity[torch.arange(CLIPS), torch.arange(CLIPS)] = -2
-    assert seen == {tuple(similarity.argmax(1).tolist())}
+    rows = torch.arange(CLIPS)
+    absent = similarity.clone()
+    absent[rows, similarity.argmax(1)] = absent[rows, prompt] = -2
+    if hard_share:
+        assert seen == {tuple(absent.argmax(1).tolist())}
+    else:  # every other sentence
+        others = (absent[0] > -2).nonzero().squeeze(1).tolist()
+        assert {row[0] for row in seen} == set(others)
 
 
 def test_a_silent_batch_has_a_loss(classifier, bank):
