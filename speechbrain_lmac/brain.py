@@ -40,8 +40,8 @@ class LMACZSBrain(sb.Brain):
         pairs, masks = predictions
         ramp = 1.0
         if stage == sb.Stage.TRAIN:
-            # sparsity grows in: from the start it would close the mask for good
-            ramp_steps = self.hparams.sparsity_ramp * self.total_steps
+            # strict weights from the start would close the mask for good
+            ramp_steps = self.hparams.ramp * self.total_steps
             ramp = min(1.0, self.optimizer_step / max(1, ramp_steps))
         terms = self.hparams.objective.terms(pairs, masks, ramp)
         loss = sum(terms.values())

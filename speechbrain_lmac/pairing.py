@@ -36,6 +36,31 @@ def similarities(embedding, bank):
         return embedding @ bank.T
 
 
+def at(weight, ramp):
+    """A weight that may move during the training.
+
+    Arguments
+    ---------
+    weight : float or sequence of float
+        A number, or two: where it starts and where it stays.
+    ramp : float
+        How much of the way is done, 0 to 1.
+
+    Returns
+    -------
+    float
+
+    Example
+    -------
+    >>> at(3.0, 0.5), at([1.0, 3.0], 0.5)
+    (3.0, 2.0)
+    """
+    if isinstance(weight, int | float):
+        return weight
+    first, last = weight
+    return first + ramp * (last - first)
+
+
 @dataclass
 class Pairs:
     """Clips, the prompts that each is asked about, and what is wanted.
@@ -86,8 +111,8 @@ class PaperObjective:
         ``stft`` or ``mel``.
     match : float
         Weight of similarity matching (1 in the paper).
-    l1 : float
-        lambda_1, weight of the masks' mean (not published).
+    l1 : float or sequence of float
+        lambda_1, weight of the masks' mean (not published); see :func:`at`.
     diversity : float
         lambda_2, weight of prompt diversity (not published).
     """
@@ -124,13 +149,13 @@ class PaperObjective:
         target = pairs.target.gather(2, pairs.prompt.unsqueeze(2)).squeeze(2)
         raw = {
             "match": objective.similarity_matching(similarity, target),
-            "sparsity": ramp * objective.mask_mean(masks),
+            "sparsity": objective.mask_mean(masks),
         }
         if self.weights["diversity"]:
             raw["diversity"] = objective.prompt_diversity(
                 masks, scene.energies, pairs.text
             )
-        return {name: self.weights[name] * value for name, value in raw.items()}
+        return {n: at(self.weights[n], ramp) * value for n, value in raw.items()}
 
 
 class SceneObjective:
@@ -154,11 +179,12 @@ class SceneObjective:
         Weight of similarity matching at the prompt; at half weight for foreign prompts.
     bank : float
         Weight of similarity matching over all sentences of the bank.
-    confidence : float
-        Weight of :func:`~speechbrain_lmac.objective.confidence_drop`.
-    l1 : float
+    confidence : float or sequence of float
+        Weight of :func:`~speechbrain_lmac.objective.confidence_drop`. This weight and
+        the next two may move during the training: see :func:`at`.
+    l1 : float or sequence of float
         Weight of the mean of masks of prompts that name something in the clip.
-    l1_foreign : float
+    l1_foreign : float or sequence of float
         Weight of the mean of masks of prompts that do not.
     removal : float
         Weight of what the removed sound should be: the other source alone, or, for a
@@ -271,22 +297,18 @@ class SceneObjective:
                 pairs.target.gather(2, at_prompt).squeeze(2),
                 own + 0.5 * (1 - own),
             ),
-            "sparsity": ramp * self.l1 * objective.mask_mean(masks, own),
-            "foreign": ramp * self.l1_foreign * objective.mask_mean(masks, 1 - own),
+            "sparsity": at(self.l1, ramp) * objective.mask_mean(masks, own),
+            "foreign": at(self.l1_foreign, ramp) * objective.mask_mean(masks, 1 - own),
         }
         terms["bank"] = self.bank * objective.similarity_matching(
             similarity[pairs.own], pairs.target[pairs.own]
         )
         if self.confidence:
-            terms["confidence"] = (
-                ramp
-                * self.confidence
-                * objective.confidence_drop(
-                    similarity[pairs.own],
-                    pairs.target[pairs.own],
-                    self.classifier.temperature,
-                    pairs.prompt[pairs.own],
-                )
+            terms["confidence"] = at(self.confidence, ramp) * objective.confidence_drop(
+                similarity[pairs.own],
+                pairs.target[pairs.own],
+                self.classifier.temperature,
+                pairs.prompt[pairs.own],
             )
         if self.removal:
             terms["removal"] = self.removal * self._removal(pairs, masks, energies)

@@ -20,8 +20,8 @@ CLIPS, SAMPLES = 4, 4000
 WEIGHTS = {
     "match": 3.0,
     "bank": 5.0,
-    "confidence": 0.7,
-    "l1": 1.1,
+    "confidence": (0.2, 0.7),  # two numbers move, one stays
+    "l1": (0.0, 1.1),
     "l1_foreign": 1.7,
     "removal": 0.9,
     "loudness": 1.3,
@@ -289,10 +289,10 @@ def slow_scenes(scenes, pairs, masks, ramp):
                 nothing.append((similarity[at] - wanted[at]).clamp(min=0))
     return {
         "match": WEIGHTS["match"] * sum(match) / sum(share),
-        "sparsity": ramp * WEIGHTS["l1"] * mean(size),
-        "foreign": ramp * WEIGHTS["l1_foreign"] * mean(foreign),
+        "sparsity": ramp * 1.1 * mean(size),
+        "foreign": WEIGHTS["l1_foreign"] * mean(foreign),
         "bank": WEIGHTS["bank"] * mean(every),
-        "confidence": ramp * WEIGHTS["confidence"] * mean(confidence),
+        "confidence": (0.2 + 0.5 * ramp) * mean(confidence),
         "removal": WEIGHTS["removal"] * (2 * mean(other_source) + mean(nothing)),
         "loudness": WEIGHTS["loudness"] * mean(loudness),
     }
