@@ -8,6 +8,8 @@ compare with.
 import torch
 import torch.nn.functional as F
 
+from speechbrain_lmac import parallel
+
 
 def similarity_matching(masked, target, weight=None):
     """Eq. 6, first term: similarities after masking stay what they should be.
@@ -91,7 +93,7 @@ def prompt_diversity(masks, energies, text):
     alike = torch.einsum("bjx,bkx->bjk", kept, kept)
     wanted = torch.einsum("bjd,bkd->bjk", text, text)
     different = ~torch.eye(pairs, dtype=torch.bool, device=masks.device)
-    return (alike - wanted).abs()[:, different].mean()
+    return weighted_mean((alike - wanted).abs()[:, different])
 
 
 def loudness_matching(kept, source, energies):
@@ -119,10 +121,8 @@ def loudness_matching(kept, source, energies):
     >>> loudness_matching(0.5 * one, one, 2 * one).item()
     0.25
     """
-    if not len(kept):
-        return kept.new_zeros(())
     error = (kept - source).abs().sum((-2, -1))
-    return (error / energies.sum((-2, -1)).clamp(min=1e-6)).mean()
+    return weighted_mean(error / energies.sum((-2, -1)).clamp(min=1e-6))
 
 
 def confidence_drop(masked, target, temperature, prompt):
@@ -146,29 +146,36 @@ def confidence_drop(masked, target, temperature, prompt):
     torch.Tensor
         0 where N is 0.
     """
-    if not len(masked):
-        return masked.new_zeros(())
     rows = torch.arange(len(prompt), device=prompt.device)
     now = F.log_softmax(temperature * masked, -1)[rows, prompt]
     then = F.log_softmax(temperature * target, -1)[rows, prompt]
-    return (then - now).clamp(min=0).mean()
+    return weighted_mean((then - now).clamp(min=0))
 
 
 def weighted_mean(values, weight=None):
-    """Mean of values, or their weighted mean where weights are given (0 if all are 0).
+    """Mean of values; 0 where there are none, or where all weights are 0.
+
+    Every term ends here, since distributed training averages the processes' gradients:
+    their mean is that of one process with all of the values if each process divides by
+    the processes' mean weight, and not by its own. So all of them must call this, and
+    equally often, also for no values at all.
 
     Arguments
     ---------
     values : torch.Tensor
         Any shape.
     weight : torch.Tensor
-        Same shape, non-negative.
+        Same shape, non-negative; None counts all alike.
 
     Returns
     -------
     torch.Tensor
         A scalar.
+
+    Example
+    -------
+    >>> weighted_mean(torch.tensor([1.0, 5.0]), torch.tensor([3.0, 1.0])).item()
+    2.0
     """
-    if weight is None:
-        return values.mean()
-    return (values * weight).sum() / weight.sum().clamp(min=1e-6)
+    weight = torch.ones_like(values) if weight is None else weight
+    return (values * weight).sum() / parallel.mean(weight.sum()).clamp(min=1e-6)

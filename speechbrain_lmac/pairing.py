@@ -14,6 +14,8 @@ import torch
 from speechbrain_lmac import objective
 from speechbrain_lmac.explainers.base import Scene, hear, hear_masked
 
+_ALL = slice(None)
+
 
 def similarities(embedding, bank):
     """Cosine similarities [..., Q] of unit vectors [..., D] and [Q, D].
@@ -115,36 +117,57 @@ class PaperObjective:
         lambda_1, weight of the masks' mean (not published); see :func:`at`.
     diversity : float
         lambda_2, weight of prompt diversity (not published).
+    pairs_per_clip : int
+        Prompts that a clip is asked about: that many of the batch's, drawn anew for
+        each clip, every choice alike. So each prompt, and each two prompts of a clip,
+        are as likely as any other, and the mean of every term over the draws is the
+        term of all pairs, at a cost linear in the batch. With 1 there are no two
+        prompts to differ. None for all pairs.
+    pairs_per_pass : int
+        See :func:`~speechbrain_lmac.explainers.base.hear_masked`.
     """
 
     def __init__(
-        self, classifier, masking, domain="stft", match=1.0, l1=0.05, diversity=0.0
+        self,
+        classifier,
+        masking,
+        domain="stft",
+        match=1.0,
+        l1=0.05,
+        diversity=0.0,
+        pairs_per_clip=None,
+        pairs_per_pass=64,
     ):
         self.classifier, self.masking, self.domain = classifier, masking, domain
         self.weights = {"match": match, "sparsity": l1, "diversity": diversity}
+        self.pairs_per_clip, self.pairs_per_pass = pairs_per_clip, pairs_per_pass
 
     @torch.no_grad()
-    def prepare(self, waveforms, bank, prompt):
-        """Clips [B, N], a bank [Q, D] and each clip's caption in it [B] to pairs."""
-        scene = hear(
-            self.classifier, self.classifier.stft(waveforms).abs(), self.domain
-        )
-        asked = torch.unique(prompt)
-        clips = len(waveforms)
+    def prepare(self, waveforms, bank, prompt, rows=_ALL):
+        """Clips [B, N], a bank [Q, D] and each clip's caption in it [B] to pairs.
+
+        ``rows`` of the clips are made into pairs, with prompts of the whole batch.
+        """
+        asked = torch.unique(prompt).expand(len(waveforms), -1)
+        if self.pairs_per_clip:
+            order = torch.rand(asked.shape).argsort(1).to(asked.device)
+            asked = asked.gather(1, order[:, : self.pairs_per_clip])
+        asked, magnitude = asked[rows], self.classifier.stft(waveforms[rows]).abs()
+        scene = hear(self.classifier, magnitude, self.domain)
         similarity = similarities(scene.encoding.embedding, bank)
         return Pairs(
             scene,
-            text=bank[asked].expand(clips, -1, -1),
+            text=bank[asked],
             bank=bank,
-            prompt=asked.expand(clips, -1),
-            target=similarity.unsqueeze(1).expand(-1, len(asked), -1),
+            prompt=asked,
+            target=similarity.unsqueeze(1).expand(-1, asked.shape[1], -1),
         )
 
     def terms(self, pairs, masks, ramp=1.0):
         """Masks [B, K, F, T] to named, weighted terms of the loss."""
         scene = pairs.scene
         kept = self.masking.keep(masks, scene.energies.unsqueeze(1))
-        heard = hear_masked(self.classifier, kept, self.domain)
+        heard = hear_masked(self.classifier, kept, self.domain, self.pairs_per_pass)
         similarity = (heard * pairs.text).sum(-1)
         target = pairs.target.gather(2, pairs.prompt.unsqueeze(2)).squeeze(2)
         raw = {
@@ -191,6 +214,8 @@ class SceneObjective:
         single clip, no more like the prompt than silence is.
     loudness : float
         Weight of :func:`~speechbrain_lmac.objective.loudness_matching`.
+    pairs_per_pass : int
+        See :func:`~speechbrain_lmac.explainers.base.hear_masked`.
     """
 
     def __init__(
@@ -208,49 +233,57 @@ class SceneObjective:
         l1_foreign=1.5,
         removal=1.0,
         loudness=0.0,
+        pairs_per_pass=64,
     ):
         self.classifier, self.masking, self.domain = classifier, masking, domain
         self.mix_share, self.mix_db, self.hard_share = mix_share, mix_db, hard_share
         self.match, self.bank, self.confidence = match, bank, confidence
         self.l1, self.l1_foreign = l1, l1_foreign
         self.removal, self.loudness = removal, loudness
+        self.pairs_per_pass = pairs_per_pass
 
     @torch.no_grad()
-    def prepare(self, waveforms, bank, prompt):
+    def prepare(self, waveforms, bank, prompt, rows=_ALL):
         """Clips [B, N], a bank [Q, D] and each clip's caption in it [B] to pairs.
 
         A mixture is asked about its sources' captions. A single clip is asked about
         the sentence that the classifier finds likeliest, right or wrong, since that is
-        what an explanation is for, and about one that is foreign to it.
+        what an explanation is for, and about one that is foreign to it. ``rows`` of the
+        clips are made into pairs; partners come from the whole batch.
         """
-        count, stft = len(waveforms), self.classifier.stft
+        count, device = len(waveforms), waveforms.device
+        # drawn for the whole batch, so that every process draws the same
         partner = (
             torch.arange(count) + int(torch.randint(1, max(2, count), ()))
         ) % count
-        partner = partner.to(waveforms.device)
-        mixed = torch.rand(count, device=waveforms.device) < self.mix_share
-        mixed &= prompt != prompt[partner]
-        first, second = self._levels(waveforms, waveforms[partner], mixed)
-        spectra = stft(torch.stack([first, second]))
+        mixed = (torch.rand(count) < self.mix_share).to(device)
+        level = torch.empty(count, 1).uniform_(-self.mix_db, self.mix_db).to(device)
+        hard = (torch.rand(count) < self.hard_share).to(device)
+        lots = torch.rand(count, len(bank)).to(device)
+
+        first, second = waveforms[rows], waveforms[partner][rows]
+        prompt, other = prompt[rows], prompt[partner][rows]
+        mixed = mixed[rows] & (prompt != other)
+        first, second = self._levels(first, second, level[rows], mixed)
+        spectra = self.classifier.stft(torch.stack([first, second]))
         magnitude = spectra.sum(0).abs()
         scene = hear(self.classifier, magnitude, self.domain)
         similarity = similarities(scene.encoding.embedding, bank)
 
         predicted = similarity.argmax(1)
-        foreign = self._foreign(similarity, torch.stack([prompt, predicted], 1))
+        present = torch.zeros_like(similarity, dtype=torch.bool)
+        present = present.scatter(1, torch.stack([prompt, predicted], 1), True)
+        score = torch.where(hard[rows].unsqueeze(1), similarity, lots[rows])
+        foreign = score.masked_fill(present, -torch.inf).argmax(1)
         asked = torch.stack(
-            [
-                torch.where(mixed, prompt, predicted),
-                torch.where(mixed, prompt[partner], foreign),
-            ],
+            [torch.where(mixed, prompt, predicted), torch.where(mixed, other, foreign)],
             1,
         )
         target = similarity.unsqueeze(1).repeat(1, 2, 1)
         silence = hear(self.classifier, torch.zeros_like(magnitude[:1]), self.domain)
-        rest = (
-            similarities(silence.encoding.embedding, bank).expand(count, 2, -1).clone()
-        )
-        sources = None
+        silence = similarities(silence.encoding.embedding, bank)
+        rest = silence.expand(len(first), 2, -1).clone()
+        sources = scene.energies[:0].unsqueeze(1).expand(-1, 2, -1, -1)
         if mixed.any():
             alone = spectra[:, mixed].abs().transpose(0, 1)  # [mixed, 2, F, T]
             heard = hear(self.classifier, alone.flatten(0, 1), self.domain)
@@ -262,32 +295,22 @@ class SceneObjective:
         own = torch.stack([torch.ones_like(mixed), mixed], 1)
         return Pairs(scene, bank[asked], bank, asked, target, rest, own, mixed, sources)
 
-    def _levels(self, first, second, mixed):
-        """Both at 0.1 RMS, plus and minus ``mix_db``, where they are to be mixed."""
-        ratio = torch.empty(len(first), 1, device=first.device)
-        gain = 10 ** (ratio.uniform_(-self.mix_db, self.mix_db) / 20)
+    def _levels(self, first, second, level, mixed):
+        """Both at 0.1 RMS, the second ``level`` dB above it, where they are mixed."""
         one, other = (
             0.1 * x / x.square().mean(1, keepdim=True).sqrt().clamp(min=1e-4)
             for x in (first, second)
         )
+        other = 10 ** (level / 20) * other
         mixed = mixed.unsqueeze(1)
-        return torch.where(mixed, one, first), torch.where(mixed, gain * other, 0.0)
-
-    def _foreign(self, similarity, present):
-        """A sentence of the bank [B] that is none of those that are present [B, 2]."""
-        absent = torch.ones_like(similarity).scatter(1, present, 0.0)
-        likeliest = similarity.masked_fill(absent == 0, -torch.inf).argmax(1)
-        # a bank of two sentences may have no other: then any is as good
-        anything = torch.multinomial(absent + 1e-6, 1).squeeze(1)
-        hard = torch.rand(len(present), device=present.device) < self.hard_share
-        return torch.where(hard, likeliest, anything)
+        return torch.where(mixed, one, first), torch.where(mixed, other, 0.0)
 
     def terms(self, pairs, masks, ramp=1.0):
         """Masks [B, 2, F, T] to named, weighted terms of the loss."""
         energies = pairs.scene.energies.unsqueeze(1)
         at_prompt = pairs.prompt.unsqueeze(2)
         kept = self.masking.keep(masks, energies)
-        heard = hear_masked(self.classifier, kept, self.domain)
+        heard = hear_masked(self.classifier, kept, self.domain, self.pairs_per_pass)
         similarity = similarities(heard, pairs.bank)
         own, mixed = pairs.own.float(), pairs.mixed
         terms = {
@@ -312,7 +335,7 @@ class SceneObjective:
             )
         if self.removal:
             terms["removal"] = self.removal * self._removal(pairs, masks, energies)
-        if self.loudness and mixed.any():
+        if self.loudness:
             terms["loudness"] = self.loudness * objective.loudness_matching(
                 kept[mixed].flatten(0, 1),
                 pairs.sources.flatten(0, 1),
@@ -325,18 +348,11 @@ class SceneObjective:
         left = self.masking.remove(
             masks[pairs.own], energies.expand_as(masks)[pairs.own]
         )
-        heard = hear_masked(self.classifier, left, self.domain)
+        heard = hear_masked(self.classifier, left, self.domain, self.pairs_per_pass)
         similarity = similarities(heard, pairs.bank)
-        wanted = pairs.rest[pairs.own]
-        of_mixture = pairs.mixed.unsqueeze(1).expand_as(pairs.own)[pairs.own]
-        term = similarity.new_zeros(())
-        if of_mixture.any():
-            term = 2 * objective.similarity_matching(
-                similarity[of_mixture], wanted[of_mixture]
-            )
-        single = ~of_mixture
-        if single.any():
-            at_prompt = pairs.prompt[pairs.own][single].unsqueeze(1)
-            excess = (similarity[single] - wanted[single]).gather(1, at_prompt)
-            term = term + excess.clamp(min=0).mean()
-        return term
+        wanted, at_prompt = pairs.rest[pairs.own], pairs.prompt[pairs.own].unsqueeze(1)
+        of_mixture = pairs.mixed.unsqueeze(1).expand_as(pairs.own)[pairs.own].float()
+        excess = (similarity - wanted).gather(1, at_prompt).squeeze(1).clamp(min=0)
+        return 2 * objective.similarity_matching(
+            similarity, wanted, of_mixture.unsqueeze(1).expand_as(similarity)
+        ) + objective.weighted_mean(excess, 1 - of_mixture)

@@ -1,16 +1,15 @@
 """The loss against literal loops over clips, prompts and bins."""
 
-import functools
 import math
 from dataclasses import replace
 
 import pytest
 import torch
 
-from speechbrain_lmac import checkpoint, objective, pairing
+from speechbrain_lmac import checkpoint, objective
 from speechbrain_lmac.classifiers.base import AudioEncoding
 from speechbrain_lmac.decoder import MaskDecoder
-from speechbrain_lmac.explainers.base import Scene, hear_masked
+from speechbrain_lmac.explainers.base import Scene
 from speechbrain_lmac.masking import Masking
 from speechbrain_lmac.pairing import PaperObjective, SceneObjective
 from speechbrain_lmac.testing import random_classifier
@@ -308,7 +307,7 @@ def test_scene_objective(classifier, bank, waves, domain):
 def test_scene_objective_of_single_clips(classifier, bank, waves):
     scenes = make_scene_objective(classifier, mix_share=0.0)
     pairs = scenes.prepare(waves, bank, torch.arange(CLIPS))
-    assert not pairs.mixed.any() and pairs.sources is None
+    assert not pairs.mixed.any() and not len(pairs.sources)
     assert pairs.own.tolist() == [[True, False]] * CLIPS
     spectra = classifier.stft(waves).abs()
     torch.testing.assert_close(pairs.scene.energies, spectra)
@@ -319,7 +318,7 @@ def test_scene_objective_of_single_clips(classifier, bank, waves):
         wanted = (silence @ bank.T).expand(CLIPS, -1)
         torch.testing.assert_close(pairs.rest[:, k], wanted)
     terms = scenes.terms(pairs, random_masks(pairs))
-    assert "loudness" not in terms
+    assert terms["loudness"] == 0
     assert all(value.isfinite() for value in terms.values())
 
 
@@ -427,27 +426,6 @@ def test_a_batch_twice_as_large_has_the_same_loss(classifier, bank, waves, kind)
         pairs = both_kinds(loss, waves, bank)
     masks = random_masks(pairs)
     close(loss.terms(twice(pairs), torch.cat([masks, masks])), loss.terms(pairs, masks))
-
-
-@pytest.mark.parametrize("pairs_per_pass", [1, 3, 1000])
-def test_pairs_per_pass_changes_nothing(
-    classifier, bank, waves, pairs_per_pass, monkeypatch
-):
-    scenes = make_scene_objective(classifier)
-    pairs = both_kinds(scenes, waves, bank)
-    masks = random_masks(pairs)
-    energies = masks * pairs.scene.energies.unsqueeze(1)
-    torch.testing.assert_close(
-        hear_masked(classifier, energies, "stft", pairs_per_pass),
-        hear_masked(classifier, energies, "stft"),
-        rtol=0,
-        atol=1e-6,
-    )
-    wanted = scenes.terms(pairs, masks)
-    bounded = functools.partial(hear_masked, pairs_per_pass=pairs_per_pass)
-    monkeypatch.setattr(pairing, "hear_masked", bounded)
-    for name, value in scenes.terms(pairs, masks).items():
-        assert abs(value - wanted[name]) / max(1, scenes.bank) < 1e-6, name
 
 
 @pytest.mark.parametrize("kind", ["paper", "default"])

@@ -1,9 +1,11 @@
 """What every explainer is given and what it gives, and how a mask is heard."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from speechbrain_lmac.classifiers.base import AudioEncoding
 
@@ -92,15 +94,25 @@ def hear_masked(classifier, energies, domain, pairs_per_pass=64):
         ``stft`` or ``mel``.
     pairs_per_pass : int
         Spectrograms that go through the encoder at once; changes memory, not results.
+        Where a gradient is wanted and there is more than one pass, each is computed
+        again for it, so that the activations of one pass alone are held at a time.
 
     Returns
     -------
     torch.Tensor
         Unit vectors [..., D].
     """
-    flat = energies.flatten(0, -3)
-    parts = [classifier.encode(p, domain).embedding for p in flat.split(pairs_per_pass)]
-    return torch.cat(parts).unflatten(0, energies.shape[:-2])
+
+    def embed(part):
+        return classifier.encode(part, domain).embedding
+
+    parts = energies.flatten(0, -3).split(pairs_per_pass)
+    if len(parts) > 1 and torch.is_grad_enabled() and energies.requires_grad:
+        # a frozen classifier draws nothing: no random state to restore
+        embed = partial(
+            checkpoint, embed, use_reentrant=False, preserve_rng_state=False
+        )
+    return torch.cat([embed(p) for p in parts]).unflatten(0, energies.shape[:-2])
 
 
 class Explainer(Protocol):
