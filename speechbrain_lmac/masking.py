@@ -82,8 +82,16 @@ class Masking:
         energy = classifier.to_mel(flat.to(classifier.device)).median().item()
         return cls(energy, floor_db, law, power=2.0)
 
+    def compress(self, values):
+        """Values on the scale on which a mask is a factor, 0 for silence."""
+        return values if self.law == "linear" else torch.log1p(values / self.floor)
+
+    def expand(self, levels):
+        """The inverse of :meth:`compress`."""
+        return levels if self.law == "linear" else self.floor * torch.expm1(levels)
+
     def keep(self, mask, values):
-        """The sound that the mask selects.
+        """The sound that the mask selects: ``expand(mask * compress(values))``.
 
         Arguments
         ---------
@@ -97,9 +105,7 @@ class Masking:
         torch.Tensor
             Between 0 and the values.
         """
-        if self.law == "linear":
-            return mask * values
-        return self.floor * torch.expm1(mask * torch.log1p(values / self.floor))
+        return self.expand(mask * self.compress(values))
 
     def remove(self, mask, values):
         """The sound that the mask leaves: ``keep(1 - mask, values)``."""

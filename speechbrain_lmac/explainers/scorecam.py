@@ -1,0 +1,161 @@
+"""Class activation maps without gradient at the weights: Score-CAM and gScoreCAM.
+
+A channel weighs as much as the prompt's similarity once the channel's own map is the
+mask on the clip. What such a mask does is a
+:class:`~speechbrain_lmac.masking.Masking`, the one by which explanations are made and
+measured: with the linear law it is the product of the original papers, with the log law
+a faint mask silences (to a classifier with a log front end a product barely does).
+"""
+
+import torch
+
+from speechbrain_lmac.errors import ConfigError
+from speechbrain_lmac.explainers.gradcam import CAM
+
+
+def unit_range(maps):
+    """Maps scaled from 0 to 1, each by its own minimum and maximum.
+
+    Arguments
+    ---------
+    maps : torch.Tensor
+        [..., M, T].
+
+    Returns
+    -------
+    torch.Tensor
+        Same shape; zeros where a map is constant.
+    """
+    low, high = maps.amin((-2, -1), keepdim=True), maps.amax((-2, -1), keepdim=True)
+    return (maps - low) / (high - low).clamp(min=torch.finfo().tiny)
+
+
+class ScoreCAM(CAM):
+    """Score-CAM: every channel is heard as a mask.
+
+    ``H_k = s(Up(A_k))`` with s the scaling to [0, 1], ``w = softmax_k(S(H_k * X))``,
+    the map is ``ReLU(sum_k w_k A_k)``. Wang et al., "Score-CAM: Score-weighted visual
+    explanations for convolutional neural networks", CVPR workshops 2020, algorithm 1;
+    the similarity to the baseline that is subtracted there cancels in the softmax. A
+    channel that is constant in a clip says nothing about where, and has no weight.
+
+    Costs as many encoder passes a clip as the stage has channels, for any number of
+    prompts.
+
+    Arguments
+    ---------
+    classifier : ZeroShotClassifier
+        Frozen.
+    masking : Masking
+        What a channel does to the clip, in the domain of the scene.
+    stage : int
+        Which of the classifier's four maps; -1 is the last.
+    scale : str | float
+        See :func:`~speechbrain_lmac.explainers.saliency.to_masks`.
+    pairs_per_pass : int
+        Masked clips that go through the encoder at once; changes memory, not results.
+    """
+
+    def __init__(self, classifier, masking, stage=-1, scale="pair", pairs_per_pass=64):
+        super().__init__(classifier, stage, scale, pairs_per_pass)
+        self.masking = masking
+
+    @torch.inference_mode()
+    def heard(self, scene, maps, clip, channel):
+        """Embeddings of clips behind channels, a bounded number at a time.
+
+        Arguments
+        ---------
+        scene : Scene
+            Clips [B].
+        maps : torch.Tensor
+            Their channels [B, C, F', T'].
+        clip : torch.Tensor
+            Numbers of clips [N].
+        channel : torch.Tensor
+            Numbers of channels [N].
+
+        Returns
+        -------
+        torch.Tensor
+            Unit vectors [N, D].
+        """
+        out = []
+        for b, k in zip(
+            clip.split(self.pairs_per_pass),
+            channel.split(self.pairs_per_pass),
+            strict=True,
+        ):
+            masks = unit_range(self.up(maps[b, k].unsqueeze(1), scene)).squeeze(1)
+            kept = self.masking.keep(self.carry(masks, scene), scene.energies[b])
+            out.append(self.classifier.encode(kept, scene.domain).embedding)
+        return torch.cat(out)
+
+    def select(self, scene, text, maps):
+        """Numbers of the channels to hear, [B, 1, K] (for all prompts) or [B, P, K]."""
+        channels = torch.arange(maps.shape[1], device=maps.device)
+        return channels.expand(len(maps), 1, -1)
+
+    def saliency(self, scene, text):
+        """Clips [B] and each clip's prompts [B, P, D] to maps [B, P, F, T]."""
+        maps = scene.encoding.maps[self.stage]
+        channel = self.select(scene, text, maps)
+        clip = torch.arange(len(maps), device=maps.device)[:, None, None]
+        heard = self.heard(
+            scene, maps, clip.expand_as(channel).flatten(), channel.flatten()
+        ).unflatten(0, channel.shape)
+        score = self.classifier.temperature * (heard * text.unsqueeze(2)).sum(-1)
+        constant = maps.amax((-2, -1)) == maps.amin((-2, -1))
+        channel = channel.expand_as(score)
+        constant = constant.unsqueeze(1).expand(*score.shape[:2], -1)
+        score = score.masked_fill(constant.gather(2, channel), -torch.inf)
+        # not a number only where every channel is constant
+        weights = score.softmax(-1).nan_to_num(0.0)
+        spread = weights.new_zeros(constant.shape)
+        return self.combine(spread.scatter(2, channel, weights), maps, scene)
+
+
+class GScoreCAM(ScoreCAM):
+    """gScoreCAM: Score-CAM over the channels that the prompt's gradient points at.
+
+    Chen et al., "gScoreCAM: What objects is CLIP looking at?", ACCV 2022: the k
+    channels with the largest mean gradient, and the softmax over these alone. (The
+    published code leaves the others in the softmax with a score of 0.)
+
+    Costs one pass with gradient and, for every prompt, k passes without.
+
+    Arguments
+    ---------
+    classifier : ZeroShotClassifier
+        Frozen.
+    masking : Masking
+        What a channel does to the clip, in the domain of the scene.
+    top : float
+        Share of the channels that are heard; 0.1 in the paper.
+    stage : int
+        Which of the classifier's four maps; -1 is the last.
+    scale : str | float
+        See :func:`~speechbrain_lmac.explainers.saliency.to_masks`.
+    pairs_per_pass : int
+        Masked clips that go through the encoder at once; changes memory, not results.
+    """
+
+    def __init__(
+        self,
+        classifier,
+        masking,
+        top=0.1,
+        stage=-1,
+        scale="pair",
+        pairs_per_pass=64,
+    ):
+        super().__init__(classifier, masking, stage, scale, pairs_per_pass)
+        if not 0 < top <= 1:
+            raise ConfigError(f"share of channels {top}: must be above 0 and at most 1")
+        self.top = top
+
+    def select(self, scene, text, maps):
+        """Numbers of the channels to hear, [B, P, K]."""
+        means = [g.mean((-2, -1)) for _, g in self.gradients(scene, text)]
+        count = max(1, round(self.top * maps.shape[1]))
+        return torch.cat(means).topk(count).indices
