@@ -82,6 +82,11 @@ class Masking:
         energy = classifier.to_mel(flat.to(classifier.device)).median().item()
         return cls(energy, floor_db, law, power=2.0)
 
+    @classmethod
+    def for_domains(cls, classifier, law="log", floor_db=-68.0):
+        """The maskings of all domains of a classifier, by the domain's name."""
+        return {d: cls.for_classifier(classifier, d, law, floor_db) for d in DOMAINS}
+
     def compress(self, values):
         """Values on the scale on which a mask is a factor, 0 for silence."""
         return values if self.law == "linear" else torch.log1p(values / self.floor)

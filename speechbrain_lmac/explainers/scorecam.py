@@ -11,6 +11,7 @@ import torch
 
 from speechbrain_lmac.errors import ConfigError
 from speechbrain_lmac.explainers.gradcam import CAM
+from speechbrain_lmac.masking import Masking
 
 
 def unit_range(maps):
@@ -46,19 +47,29 @@ class ScoreCAM(CAM):
     ---------
     classifier : ZeroShotClassifier
         Frozen.
-    masking : Masking
-        What a channel does to the clip, in the domain of the scene.
     stage : int
         Which of the classifier's four maps; -1 is the last.
+    law : str
+        ``log`` or ``linear``, as the masks that are measured.
+    floor_db : float
+        The log law's floor in dB re full scale.
     scale : str | float
         See :func:`~speechbrain_lmac.explainers.saliency.to_masks`.
     pairs_per_pass : int
         Masked clips that go through the encoder at once; changes memory, not results.
     """
 
-    def __init__(self, classifier, masking, stage=-1, scale="pair", pairs_per_pass=64):
+    def __init__(
+        self,
+        classifier,
+        stage=-1,
+        law="log",
+        floor_db=-68.0,
+        scale="pair",
+        pairs_per_pass=64,
+    ):
         super().__init__(classifier, stage, scale, pairs_per_pass)
-        self.masking = masking
+        self.maskings = Masking.for_domains(classifier, law, floor_db)
 
     @torch.inference_mode()
     def heard(self, scene, maps, clip, channel):
@@ -80,14 +91,14 @@ class ScoreCAM(CAM):
         torch.Tensor
             Unit vectors [N, D].
         """
-        out = []
+        masking, out = self.maskings[scene.domain], []
         for b, k in zip(
             clip.split(self.pairs_per_pass),
             channel.split(self.pairs_per_pass),
             strict=True,
         ):
             masks = unit_range(self.up(maps[b, k].unsqueeze(1), scene)).squeeze(1)
-            kept = self.masking.keep(self.carry(masks, scene), scene.energies[b])
+            kept = masking.keep(self.carry(masks, scene), scene.energies[b])
             out.append(self.classifier.encode(kept, scene.domain).embedding)
         return torch.cat(out)
 
@@ -128,12 +139,14 @@ class GScoreCAM(ScoreCAM):
     ---------
     classifier : ZeroShotClassifier
         Frozen.
-    masking : Masking
-        What a channel does to the clip, in the domain of the scene.
     top : float
         Share of the channels that are heard; 0.1 in the paper.
     stage : int
         Which of the classifier's four maps; -1 is the last.
+    law : str
+        ``log`` or ``linear``, as the masks that are measured.
+    floor_db : float
+        The log law's floor in dB re full scale.
     scale : str | float
         See :func:`~speechbrain_lmac.explainers.saliency.to_masks`.
     pairs_per_pass : int
@@ -143,13 +156,14 @@ class GScoreCAM(ScoreCAM):
     def __init__(
         self,
         classifier,
-        masking,
         top=0.1,
         stage=-1,
+        law="log",
+        floor_db=-68.0,
         scale="pair",
         pairs_per_pass=64,
     ):
-        super().__init__(classifier, masking, stage, scale, pairs_per_pass)
+        super().__init__(classifier, stage, law, floor_db, scale, pairs_per_pass)
         if not 0 < top <= 1:
             raise ConfigError(f"share of channels {top}: must be above 0 and at most 1")
         self.top = top
