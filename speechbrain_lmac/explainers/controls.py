@@ -9,6 +9,7 @@ import torch
 
 from speechbrain_lmac.errors import ConfigError
 from speechbrain_lmac.explainers.base import own_prompts
+from speechbrain_lmac.masking import Masking
 
 
 def known(scene, name, meaning, text):
@@ -160,16 +161,21 @@ class IdealMask:
 
     Arguments
     ---------
-    masking : Masking
-        Of the scene's domain.
+    classifier : ZeroShotClassifier
+        Says what full scale is.
+    law : str
+        ``log`` or ``linear``, as the masks that are measured.
+    floor_db : float
+        The log law's floor in dB re full scale.
     """
 
-    def __init__(self, masking):
-        self.masking = masking
+    def __init__(self, classifier, law="log", floor_db=-68.0):
+        self.maskings = Masking.for_domains(classifier, law, floor_db)
 
     def __call__(self, scene, text):
         """Clips [B] and prompts to masks [B, P, F, T]."""
         sources = known(scene, "sources", "the prompted sources alone", text)
-        level = self.masking.compress(scene.energies).unsqueeze(1)
-        mask = self.masking.compress(sources) / level.clamp(min=torch.finfo().tiny)
+        masking = self.maskings[scene.domain]
+        level = masking.compress(scene.energies).unsqueeze(1)
+        mask = masking.compress(sources) / level.clamp(min=torch.finfo().tiny)
         return torch.where(level > 0, mask.clamp(max=1), 0.0)

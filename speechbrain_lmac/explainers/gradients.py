@@ -11,6 +11,7 @@ from abc import abstractmethod
 import torch
 
 from speechbrain_lmac.explainers.saliency import SaliencyExplainer
+from speechbrain_lmac.masking import Masking
 
 
 class InputGradient(SaliencyExplainer):
@@ -20,17 +21,26 @@ class InputGradient(SaliencyExplainer):
     ---------
     classifier : ZeroShotClassifier
         Frozen.
-    masking : Masking
-        Of the scene's domain: the scale of the input.
+    law : str
+        ``log`` or ``linear``: the scale of the input.
+    floor_db : float
+        The log law's floor in dB re full scale.
     scale : str | float
         See :func:`~speechbrain_lmac.explainers.saliency.to_masks`.
     pairs_per_pass : int
         Spectrograms that go through the encoder at once.
     """
 
-    def __init__(self, classifier, masking, scale="pair", pairs_per_pass=64):
+    def __init__(
+        self,
+        classifier,
+        law="log",
+        floor_db=-68.0,
+        scale="pair",
+        pairs_per_pass=64,
+    ):
         super().__init__(classifier, scale, pairs_per_pass)
-        self.masking = masking
+        self.maskings = Masking.for_domains(classifier, law, floor_db)
 
     @abstractmethod
     def attribute(self, similarity, levels):
@@ -38,7 +48,7 @@ class InputGradient(SaliencyExplainer):
 
     def saliency(self, scene, text):
         """Clips [B] and each clip's prompts [B, P, D] to maps [B, P, F, T]."""
-        levels = self.masking.compress(scene.energies)
+        levels = self.maskings[scene.domain].compress(scene.energies)
         top = levels.amax((-2, -1), keepdim=True).clamp(min=torch.finfo().tiny)
         pairs = [
             self.attribute(self.similarity(scene.domain, full, prompt), x / full)
@@ -64,10 +74,11 @@ class InputGradient(SaliencyExplainer):
         callable
             From levels [N, F, T] as shares of ``full`` to scaled similarities [N].
         """
+        masking = self.maskings[domain]
 
         def scaled(levels):
             # noise may lead below silence
-            energies = self.masking.expand(full * levels.clamp(min=0))
+            energies = masking.expand(full * levels.clamp(min=0))
             embedding = self.classifier.encode(energies, domain).embedding
             return self.classifier.temperature * embedding @ prompt
 
@@ -86,14 +97,16 @@ class SmoothGrad(InputGradient):
     ---------
     classifier : ZeroShotClassifier
         Frozen.
-    masking : Masking
-        Of the scene's domain: the scale of the input.
     samples : int
         Noisy copies.
     noise : float
         Standard deviation as a share of the clip's largest level.
     seed : int
         Of the noise; the global random state stays as it is.
+    law : str
+        ``log`` or ``linear``: the scale of the input.
+    floor_db : float
+        The log law's floor in dB re full scale.
     scale : str | float
         See :func:`~speechbrain_lmac.explainers.saliency.to_masks`.
     pairs_per_pass : int
@@ -104,14 +117,15 @@ class SmoothGrad(InputGradient):
     def __init__(
         self,
         classifier,
-        masking,
         samples=50,
         noise=0.15,
         seed=0,
+        law="log",
+        floor_db=-68.0,
         scale="pair",
         pairs_per_pass=64,
     ):
-        super().__init__(classifier, masking, scale, pairs_per_pass)
+        super().__init__(classifier, law, floor_db, scale, pairs_per_pass)
         self.samples, self.noise, self.seed = samples, noise, seed
 
     def attribute(self, similarity, levels):
@@ -145,18 +159,28 @@ class IntegratedGradients(InputGradient):
     ---------
     classifier : ZeroShotClassifier
         Frozen.
-    masking : Masking
-        Of the scene's domain: the scale of the input.
     steps : int
         Points on the line.
+    law : str
+        ``log`` or ``linear``: the scale of the input.
+    floor_db : float
+        The log law's floor in dB re full scale.
     scale : str | float
         See :func:`~speechbrain_lmac.explainers.saliency.to_masks`.
     pairs_per_pass : int
         Points that go through the encoder at once; changes memory, not results.
     """
 
-    def __init__(self, classifier, masking, steps=50, scale="pair", pairs_per_pass=64):
-        super().__init__(classifier, masking, scale, pairs_per_pass)
+    def __init__(
+        self,
+        classifier,
+        steps=50,
+        law="log",
+        floor_db=-68.0,
+        scale="pair",
+        pairs_per_pass=64,
+    ):
+        super().__init__(classifier, law, floor_db, scale, pairs_per_pass)
         self.steps = steps
 
     def attribute(self, similarity, levels):
