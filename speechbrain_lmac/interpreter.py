@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from speechbrain.inference.interfaces import Pretrained
 
-from speechbrain_lmac import audio, checkpoint
-from speechbrain_lmac.errors import AudioInputError, CheckpointError, ConfigError
+from speechbrain_lmac import audio, checkpoint, hub
+from speechbrain_lmac.errors import AudioInputError, ConfigError
 from speechbrain_lmac.explainers.base import hear
 from speechbrain_lmac.explainers.lmac_zs import LMACZS
 from speechbrain_lmac.explanation import Explanation, Scores
@@ -312,19 +312,4 @@ def _download(repository, savedir, revision):
     remedy = "give 'mini', a folder that train.py exported, or a hub repository id"
     if not re.fullmatch(r"\w[\w.-]*/[\w.-]+", repository):
         raise ConfigError(f"{repository}: no such folder; {remedy}")
-    from huggingface_hub import snapshot_download
-
-    try:
-        folder = snapshot_download(
-            repository,
-            revision=revision,
-            local_dir=savedir,
-            allow_patterns=_FILES,
-            etag_timeout=5,
-        )
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{repository}: no such folder, and the hub did not give it "
-            f"({type(error).__name__}); {remedy}"
-        ) from error
-    return Path(folder)
+    return hub.fetch(repository, _FILES, remedy, savedir, revision)
