@@ -1,10 +1,10 @@
 """Faithfulness metrics, one value a clip; averages are taken by whoever reports.
 
-Throughout, c is the class predicted for the whole clip, and probabilities are
-zero-shot probabilities over the same prompts: ``p`` of the whole clip, ``kept`` of the
-masked sound, ``removed`` of its complement, each [B, C].
+Throughout, c is the class that is explained, by default the one predicted for the whole
+clip, and probabilities are zero-shot probabilities over the same prompts: ``p`` of the
+whole clip, ``kept`` of the masked sound, ``removed`` of its complement, each [B, C].
 
-``METRICS`` declares the range and the direction of each.
+``METRICS`` declares the range and the direction of each of the paper's metrics.
 """
 
 from typing import NamedTuple
@@ -36,7 +36,7 @@ METRICS = {
 }
 
 
-def faithfulness(p, kept, removed):
+def faithfulness(p, kept, removed, explained=None):
     """AI, AD, AG, FF and FidIn of every clip.
 
     Arguments
@@ -47,14 +47,16 @@ def faithfulness(p, kept, removed):
         Probabilities of the masked sound [B, C].
     removed : torch.Tensor
         Probabilities of what the mask leaves [B, C].
+    explained : torch.Tensor
+        Numbers [B] of the classes c; None takes those predicted for the whole clips.
 
     Returns
     -------
     dict of str to torch.Tensor
         Each [B]. ``AI`` is 100 where the class became more likely (by more than
-        ``TOLERANCE``), ``AD`` and ``AG`` the relative loss and gain in per cent (AG is
-        0 where p is 1), ``FF`` what removal costs, ``FidIn`` 1 where the prediction
-        stays.
+        ``TOLERANCE``), ``AD`` and ``AG`` the relative loss and gain in per cent (AD is
+        0 where p is 0, AG where it is 1), ``FF`` what removal costs, ``FidIn`` 1 where
+        the prediction stays.
 
     Example
     -------
@@ -63,17 +65,54 @@ def faithfulness(p, kept, removed):
     >>> {name: round(v.item(), 3) for name, v in values.items()}
     {'AI': 0.0, 'AD': 50.0, 'AG': 0.0, 'FF': 0.7, 'FidIn': 0.0}
     """
-    c = p.argmax(1, keepdim=True)
+    predicted = p.argmax(1)
+    c = (predicted if explained is None else explained).unsqueeze(1)
     before, after, without = (x.gather(1, c).squeeze(1) for x in (p, kept, removed))
     room = 1 - before
     gain = (after - before).clamp(min=0) / room.clamp(min=1e-12)
     return {
         "AI": 100.0 * (after > before + TOLERANCE),
-        "AD": 100.0 * (before - after).clamp(min=0) / before,
+        "AD": _drop(before, after),
         "AG": 100.0 * torch.where(room > 0, gain, 0.0),
         "FF": before - without,
-        "FidIn": (kept.argmax(1) == c.squeeze(1)).float(),
+        "FidIn": (kept.argmax(1) == predicted).float(),
     }
+
+
+def double_softmax_drop(p, kept, explained=None):
+    """AD of probabilities that went through a softmax once more, as if they were logits.
+
+    It is what SpeechBrain's code of L-MAC computes, and what published figures have the
+    range of (at most about 54 with 50 classes); for comparison with those alone.
+
+    Arguments
+    ---------
+    p : torch.Tensor
+        Probabilities of the whole clip [B, C].
+    kept : torch.Tensor
+        Probabilities of the masked sound [B, C].
+    explained : torch.Tensor
+        Numbers [B] of the classes c; None takes those predicted for the whole clips.
+
+    Returns
+    -------
+    torch.Tensor
+        [B], in per cent.
+
+    Example
+    -------
+    >>> p = torch.tensor([[1.0, 0.0]])
+    >>> round(double_softmax_drop(p, torch.tensor([[0.0, 1.0]])).item(), 2)
+    63.21
+    """
+    c = (p.argmax(1) if explained is None else explained).unsqueeze(1)
+    before, after = (x.softmax(1).gather(1, c).squeeze(1) for x in (p, kept))
+    return _drop(before, after)
+
+
+def _drop(before, after):
+    """Relative loss in per cent; nothing cannot become less."""
+    return 100.0 * (before - after).clamp(min=0) / before.clamp(min=1e-30)
 
 
 def sparseness(mask):

@@ -1,0 +1,285 @@
+"""An evaluation from its yaml: clips, conditions, explainers, results."""
+
+import hashlib
+import logging
+import os
+import sys
+from pathlib import Path
+
+import ruamel.yaml
+import speechbrain as sb
+from hyperpyyaml import resolve_references
+from speechbrain.utils.distributed import (
+    ddp_barrier,
+    ddp_init_group,
+    get_rank,
+    if_main_process,
+    run_on_main,
+)
+from tqdm import tqdm
+
+from speechbrain_lmac import __version__, atomic, checkpoint
+from speechbrain_lmac.errors import AudioInputError, ConfigError, UserError
+from speechbrain_lmac.evaluation import report
+from speechbrain_lmac.evaluation.clips import dataset_module, load_clips
+from speechbrain_lmac.evaluation.conditions import generator
+from speechbrain_lmac.evaluation.journal import Journal, check_settings
+from speechbrain_lmac.evaluation.measure import Measurement
+from speechbrain_lmac.interpreter import LMACZSInterpreter
+from speechbrain_lmac.training import load_settings
+
+logger = logging.getLogger(__name__)
+
+_MEMORY = 8  # clips whose masks are kept for the control that takes another clip's
+_NO_RESULT = ("output_folder", "data_folder", "pairs_per_pass", "bootstrap_samples")
+
+
+def run(arguments):
+    """``evaluate.py`` without its shell.
+
+    Arguments
+    ---------
+    arguments : list of str
+        The yaml, SpeechBrain's run options, and overrides.
+
+    Returns
+    -------
+    int
+        Exit code: 0, or 2 after bad input, which is told in one line.
+    """
+    hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
+    try:
+        hparams = load_settings(hparams_file, overrides)
+        evaluate(hparams, hparams_file, run_opts, overrides)
+    except UserError as error:
+        if run_opts.get("debug"):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def evaluate(hparams, hparams_file, run_opts, overrides=""):
+    """Measure what is not measured yet, then write results, tables and figures.
+
+    Arguments
+    ---------
+    hparams : dict
+        The loaded yaml.
+    hparams_file : str
+        Its path, copied to the output folder.
+    run_opts : dict
+        SpeechBrain's run options.
+    overrides : str
+        Recorded in the copy.
+
+    Returns
+    -------
+    None
+    """
+    ddp_init_group({"distributed_backend": "gloo"})  # nothing but barriers
+    evaluation = Evaluation(hparams, run_opts.get("device") or "cpu")
+    with open(hparams_file, encoding="utf-8") as file:
+        resolved = resolve_references(file, overrides).read()
+    run_on_main(evaluation.write_settings, args=[resolved])
+    evaluation.measure()
+    ddp_barrier()
+    run_on_main(evaluation.report)
+
+
+class Evaluation:
+    """All clips of a data set in all conditions, by all explainers.
+
+    Arguments
+    ---------
+    hparams : dict
+        The loaded yaml.
+    device : str
+        Where classifier and decoder run.
+    """
+
+    def __init__(self, hparams, device="cpu"):
+        self.hparams, self.folder = hparams, Path(hparams["output_folder"])
+        dataset = hparams["dataset"]
+        self.classes = dataset_module(dataset).CLASSES
+        self.interpreter = LMACZSInterpreter.from_hparams(
+            hparams["interpreter"], run_opts={"device": device}
+        )
+        classifier = self.interpreter.mods.classifier
+        self.conditions = chosen(
+            hparams["conditions"], hparams["known_conditions"], "condition"
+        )
+        for name, condition in list(self.conditions.items()):
+            if not condition.available:
+                logger.warning("condition '%s' is left out: no folder for it", name)
+                del self.conditions[name]
+        makers = {"lmac_zs": lambda: self.interpreter.explainer}
+        makers |= hparams["explainers"]
+        makers = chosen(hparams["methods"], makers, "method")
+        self.clips = load_clips(
+            dataset,
+            hparams["data_folder"],
+            hparams["folds"] or hparams["held_out_folds"][dataset],
+            classifier,
+            self.folder / "manifests" / f"{get_rank() or 0}.csv",
+        )
+        self.chosen = self.clips.chosen(hparams["clips"])
+        self.measurement = Measurement(
+            self.interpreter,
+            makers,
+            classifier.embed_text(
+                [hparams["template"].format(c) for c in self.classes]
+            ),
+            hparams["domains"],
+            hparams["pairs_per_pass"],
+        )
+        self.journal = Journal(self.folder / "journal", get_rank() or 0)
+        self._masks = {}
+
+    def write_settings(self, resolved):
+        """Refuses a folder with results of other settings; writes ours into a new one.
+
+        Arguments
+        ---------
+        resolved : str
+            The yaml with overrides in and references out.
+        """
+        top = ruamel.yaml.YAML().compose(resolved).value
+        settings = {key.value: _values(node) for key, node in top}
+        settings = {k: v for k, v in settings.items() if k not in _NO_RESULT}
+        settings["clips heard"] = _digest("\n".join(self.chosen))
+        settings["classifier weights"] = checkpoint.fingerprint(
+            self.interpreter.mods.classifier
+        )
+        settings["decoder weights"] = checkpoint.fingerprint(
+            self.interpreter.mods.decoder
+        )
+        settings["version"] = __version__
+        check_settings(self.folder / "settings.json", settings)
+        atomic.write(self.folder / "hyperparams.yaml", resolved)
+        environment = sb.utils.logger.get_environment_description()
+        atomic.write(self.folder / "env.log", environment)
+
+    def measure(self):
+        """Measures the clips that no process has measured yet, this process its share.
+
+        Each clip is written down before the next begins.
+        """
+        done = {r["clip"] for r in self.journal.records() if "rows" in r}
+        ddp_barrier()  # all have read before one writes
+        todo = [clip for clip in self.chosen if clip not in done]
+        rank, count = get_rank() or 0, int(os.environ.get("WORLD_SIZE", 1))
+        # neighbours stay together: a clip's mask is used for the next clip's control
+        share = todo[rank * len(todo) // count : (rank + 1) * len(todo) // count]
+        for clip in tqdm(share, "clips", disable=not if_main_process()):
+            try:
+                record = {"clip": clip, "rows": self._rows(clip)}
+            except AudioInputError as error:
+                logger.warning("%s", error)
+                record = {"clip": clip, "unreadable": str(error)}
+            self.journal.append(record)
+
+    def report(self):
+        """Writes everything that is made of the rows."""
+        records = {}
+        for record in self.journal.records():
+            if "rows" in record or record["clip"] not in records:
+                records[record["clip"]] = record
+        records = [records[clip] for clip in self.chosen]
+        report.write(self.folder, records, self.hparams)
+
+    def _rows(self, clip):
+        """All rows of one clip."""
+        rows = []
+        for name, condition in self.conditions.items():
+            hearing = self._hear(clip, name)
+            for domain in self.hparams["domains"]:
+                reference = self._mask(clip, name, domain, hearing)
+                other = self._other_mask(clip, name, domain)
+                about = {
+                    "clip": clip,
+                    "condition": name,
+                    "true": self.clips.label(clip),
+                    "predicted": self.classes[hearing.predicted],
+                    "explained": self.classes[hearing.explained],
+                }
+                found = self.measurement.rows(hearing, domain, reference, other)
+                rows += [about | row for row in found]
+        return rows
+
+    def _hear(self, clip, condition):
+        """Plays a clip in a condition."""
+        draw = generator(self.hparams["seed"], condition, clip)
+        condition = self.conditions[condition]
+        sound = condition(clip, self.clips, draw)
+        label = None
+        if condition.prompted_by_label:
+            label = self.classes.index(self.clips.label(clip))
+        return self.measurement.hear(sound, label)
+
+    def _mask(self, clip, condition, domain, hearing=None):
+        """The mask of LMAC-ZS for a clip, and its seconds; made once."""
+        known = self._masks.setdefault(clip, {})
+        while len(self._masks) > _MEMORY:
+            self._masks.pop(next(iter(self._masks)))
+        if (condition, domain) not in known:
+            hearing = hearing or self._hear(clip, condition)
+            known[condition, domain] = self.measurement.reference(hearing, domain)
+        return known[condition, domain]
+
+    def _other_mask(self, clip, condition, domain):
+        """The mask of LMAC-ZS for the nearest clip before this of another class.
+
+        None where there is no such clip that can be read.
+        """
+        place = self.chosen.index(clip)
+        before = self.chosen[place - 1 :: -1] if place else []
+        for other in [*before, *self.chosen[:place:-1]]:
+            if self.clips.label(other) != self.clips.label(clip):
+                try:
+                    return self._mask(other, condition, domain).mask
+                except AudioInputError:
+                    continue
+        return None
+
+
+def chosen(names, known, what):
+    """The entries of a map that a list names.
+
+    Arguments
+    ---------
+    names : list of str
+        In their order.
+    known : dict
+        By name.
+    what : str
+        For the message.
+
+    Returns
+    -------
+    dict
+        ConfigError for a name that the map does not have, or no name at all.
+    """
+    listed = ", ".join(known)
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"{what} '{name}' is unknown: choose from {listed}")
+    if not names:
+        raise ConfigError(f"no {what} is chosen: choose from {listed}")
+    return {name: known[name] for name in names}
+
+
+def _values(node):
+    """A yaml node as plain values; what is built keeps its tag."""
+    if isinstance(node, ruamel.yaml.MappingNode):
+        values = {key.value: _values(value) for key, value in node.value}
+    elif isinstance(node, ruamel.yaml.SequenceNode):
+        values = [_values(value) for value in node.value]
+    else:
+        values = node.value
+    tag = str(node.tag)
+    return {tag: values} if tag.startswith("!") else values
+
+
+def _digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()
