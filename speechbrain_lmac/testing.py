@@ -1,7 +1,12 @@
-"""A classifier for tests and examples: the real thing in small, with random weights."""
+"""Classifiers for tests and examples: the real thing, with random weights."""
 
 import functools
 import io
+import itertools
+import json
+import string
+import tempfile
+from pathlib import Path
 
 import torch
 
@@ -75,3 +80,109 @@ def random_classifier(seed=0):
                 "embedding_dim": 32,
             },
         )
+
+
+def write_tokenizer(folder):
+    """Writes a tokenizer in the format of RoBERTa's, with a vocabulary of its own.
+
+    Arguments
+    ---------
+    folder : str | Path
+        Gets ``vocab.json`` and ``merges.txt``: all bytes, and words of up to two
+        letters.
+
+    Returns
+    -------
+    int
+        The number of tokens.
+    """
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    space, letters = "\u0120", string.ascii_lowercase
+    pairs = [*itertools.product(letters, letters), *((space, x) for x in letters)]
+    pairs += [(space, a + b) for a, b in itertools.product(letters, letters)]
+    tokens = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *sorted(ByteLevel.alphabet())]
+    tokens += [first + second for first, second in pairs]
+    vocabulary = {token: number for number, token in enumerate(tokens)}
+    folder = Path(folder)
+    (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
+    merges = ["#version: 0.2", *(" ".join(pair) for pair in pairs), ""]
+    (folder / "merges.txt").write_text("\n".join(merges), encoding="utf-8")
+    return len(vocabulary)
+
+
+# a RoBERTa of one layer; the audio networks have no small version
+_SMALL_TEXT = {
+    "hidden_size": 64,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 4,
+    "intermediate_size": 128,
+}
+
+
+def _experienced(classifier):
+    """Gives batch normalisations the statistics of noise that swells over 80 dB."""
+    norms = [m for m in classifier.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    noise = torch.randn(1, 48000, generator=torch.Generator().manual_seed(0))
+    noise = noise * torch.logspace(-4, 0, 48000)
+    for norm in norms:
+        norm.train()
+        norm.momentum = 1.0
+    with torch.no_grad():
+        classifier.encode(classifier.stft(noise).abs())
+    for norm in norms:
+        norm.eval()
+        norm.momentum = 0.1
+    return classifier
+
+
+def random_laion(amodel="HTSAT-tiny", seed=0):
+    """A LAION CLAP that has learned nothing, with its true audio network.
+
+    Arguments
+    ---------
+    amodel : str
+        "HTSAT-tiny", "HTSAT-base" or "PANN-14".
+    seed : int
+        Of the weights.
+
+    Returns
+    -------
+    LaionCLAP
+        With a text network of one layer and a tokenizer of its own.
+    """
+    from speechbrain_lmac.classifiers.laion import LaionCLAP
+
+    with tempfile.TemporaryDirectory() as folder:
+        text = _SMALL_TEXT | {"vocab_size": write_tokenizer(folder)}
+        text["initializer_range"] = 0.2  # sentences that differ, in so small a network
+        classifier = LaionCLAP(amodel, None, folder, text, seed)
+    return _experienced(classifier)
+
+
+def random_hf(seed=0):
+    """A ``ClapModel`` of transformers that has learned nothing, as above.
+
+    Arguments
+    ---------
+    seed : int
+        Of the weights.
+
+    Returns
+    -------
+    HFCLAP
+    """
+    from safetensors.torch import save_file
+    from transformers import ClapConfig, ClapModel
+
+    from speechbrain_lmac.classifiers.hf import HFCLAP
+
+    with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(devices=[]):
+        text = _SMALL_TEXT | {"vocab_size": write_tokenizer(folder)}
+        torch.manual_seed(seed)
+        network = ClapModel(ClapConfig(text_config=text))
+        network.config.save_pretrained(folder)
+        file = Path(folder) / "model.safetensors"
+        save_file(network.state_dict(), file, metadata={"format": "pt"})
+        classifier = HFCLAP(folder)
+    return _experienced(classifier)
