@@ -1,5 +1,6 @@
 """The tokenizer of RoBERTa: from a folder or the hub, and no other in its place."""
 
+import json
 import re
 from pathlib import Path
 
@@ -26,10 +27,10 @@ def load_tokenizer(source="roberta-base"):
 
     Returns
     -------
-    transformers.RobertaTokenizer
+    transformers.RobertaTokenizerFast
         One that tells sentences apart. ConfigError for a folder without these files,
-        CheckpointError for files without a vocabulary and for a hub that does not
-        answer within seconds; one line each.
+        CheckpointError for files that are damaged or not RoBERTa's, and for a hub that
+        does not answer within seconds; one line each.
     """
     folder = Path(source)
     if not folder.is_dir():
@@ -37,20 +38,33 @@ def load_tokenizer(source="roberta-base"):
     files = {name for name in _FILES if (folder / name).is_file()}
     if _FILES[0] not in files and not files.issuperset(_FILES[1:]):
         raise ConfigError(f"{folder}: no tokenizer in it; {_REMEDY}")
-    from transformers import RobertaTokenizer
+    from transformers import RobertaTokenizerFast
 
     try:
-        tokenizer = RobertaTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
+        tokenizer = RobertaTokenizerFast.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # the class that the package tokenizers itself raises
         raise CheckpointError(f"{folder}: damaged tokenizer; {_REMEDY}") from error
-    first, second = (tokenizer(probe).input_ids for probe in _PROBES)
-    # where it finds no vocabulary, transformers gives five tokens without an error
-    if len(tokenizer) <= 1000 or first == second:
-        raise CheckpointError(
-            f"{folder}: a tokenizer of {len(tokenizer)} tokens, which cannot tell "
-            f"sentences apart; {_REMEDY}"
-        )
+    fault = _fault(tokenizer)
+    if fault:
+        raise CheckpointError(f"{folder}: not RoBERTa's tokenizer, {fault}; {_REMEDY}")
     return tokenizer
+
+
+def _fault(tokenizer):
+    """What shows that a tokenizer is not the one that the text network knows."""
+    # where it finds no vocabulary, transformers gives five tokens without an error
+    if len(tokenizer) <= 1000:
+        return f"it has {len(tokenizer)} tokens"
+    first, second = (tokenizer(prompt).input_ids for prompt in _PROBES)
+    if first == second or (first[0], first[-1]) != (0, 2):  # <s> and </s>
+        return f"it reads '{_PROBES[0]}' as {first}"
+    # all tokens are merges but for 256 bytes and some special ones; without its merges
+    # words fall to pieces
+    model = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
+    merges = len(model.get("merges", ()))
+    if merges + 300 < len(tokenizer):
+        return f"it has {len(tokenizer)} tokens and {merges} merges"
+    return None
 
 
 def _from_hub(repository):
