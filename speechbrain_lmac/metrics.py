@@ -4,7 +4,8 @@ Throughout, c is the class that is explained, by default the one predicted for t
 clip, and probabilities are zero-shot probabilities over the same prompts: ``p`` of the
 whole clip, ``kept`` of the masked sound, ``removed`` of its complement, each [B, C].
 
-``METRICS`` declares the range and the direction of each of the paper's metrics.
+``METRICS`` declares the range and the direction of each of the paper's metrics,
+``FURTHER`` of those that are measured beside them.
 """
 
 from typing import NamedTuple
@@ -33,6 +34,14 @@ METRICS = {
     "SPS": Metric(0, 1, "higher"),
     "COMP": Metric(0, float("inf"), "lower"),
     "MM": Metric(0, 1, ""),
+}
+FURTHER = {
+    "AD (double softmax)": Metric(0, 100, "lower"),
+    "deletion": Metric(0, 1, "lower"),  # see curves.py
+    "insertion": Metric(0, 1, "higher"),
+    "share": Metric(0, 1, "higher"),  # see localisation.py
+    "IoU": Metric(0, 1, "higher"),
+    "SI-SDRi": Metric(float("-inf"), float("inf"), "higher"),
 }
 
 
@@ -80,7 +89,7 @@ def faithfulness(p, kept, removed, explained=None):
 
 
 def double_softmax_drop(p, kept, explained=None):
-    """AD of probabilities that went through a softmax once more, as if they were logits.
+    """AD of probabilities that went through a softmax once more, like logits.
 
     It is what SpeechBrain's code of L-MAC computes, and what published figures have the
     range of (at most about 54 with 50 classes); for comparison with those alone.

@@ -24,7 +24,10 @@ CLASSES = tuple(
 
 
 def prepare(
-    data_folder: str | Path, output: str | Path, folds: Collection[int] | None = None
+    data_folder: str | Path,
+    output: str | Path,
+    folds: Collection[int] | None = None,
+    unreadable: list[str] | None = None,
 ) -> pd.DataFrame:
     """Writes the manifest of ESC-50 as its author publishes it.
 
@@ -39,6 +42,8 @@ def prepare(
         The CSV file to write.
     folds : Collection[int], optional
         Take these folds alone; by default all.
+    unreadable : list[str], optional
+        As for ``speechbrain_lmac.data.manifests.build_manifest``.
 
     Returns
     -------
@@ -73,4 +78,5 @@ def prepare(
         path = data_folder / "audio" / row.filename
         if row.fold in map(str, folds):
             clips.append(Clip(path, [name], f"fold{row.fold}", name))
-    return build_manifest(clips, output, expected=CLIPS * len(folds) // len(FOLDS))
+    expected = CLIPS * len(folds) // len(FOLDS)
+    return build_manifest(clips, output, expected, unreadable)

@@ -16,7 +16,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from speechbrain_lmac import atomic, audio
-from speechbrain_lmac.errors import ManifestError
+from speechbrain_lmac.errors import AudioInputError, ManifestError
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,10 @@ class Clip(NamedTuple):
 
 
 def build_manifest(
-    clips: Iterable[Clip], output: str | Path, expected: int | None = None
+    clips: Iterable[Clip],
+    output: str | Path,
+    expected: int | None = None,
+    unreadable: list[str] | None = None,
 ) -> pd.DataFrame:
     """Looks at each clip and writes the manifest of those that are there.
 
@@ -51,12 +54,15 @@ def build_manifest(
         The CSV file to write.
     expected : int, optional
         How many clips the publisher's data set has; by default those listed.
+    unreadable : list[str], optional
+        Where it is given, clips that cannot be read are left out, and what is wrong
+        with each is added to it.
 
     Returns
     -------
     pd.DataFrame
         The manifest. ManifestError when not one clip is there, AudioInputError
-        for one that cannot be read.
+        for one that cannot be read unless ``unreadable`` is given.
 
     Example
     -------
@@ -74,7 +80,13 @@ def build_manifest(
         if path is None:
             continue
         caption = _SEPARATOR.join(clip.captions)
-        duration = round(audio.info(path).duration, 6)
+        try:
+            duration = round(audio.info(path).duration, 6)
+        except AudioInputError as error:
+            if unreadable is None:
+                raise
+            unreadable.append(str(error))
+            continue
         wav = str(path.resolve())
         rows.append([path.stem, duration, wav, caption, clip.split, clip.label])
     if not rows:

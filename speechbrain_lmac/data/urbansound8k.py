@@ -27,7 +27,10 @@ CLASSES = (
 
 
 def prepare(
-    data_folder: str | Path, output: str | Path, folds: Collection[int] | None = None
+    data_folder: str | Path,
+    output: str | Path,
+    folds: Collection[int] | None = None,
+    unreadable: list[str] | None = None,
 ) -> pd.DataFrame:
     """Writes the manifest of UrbanSound8K as its authors publish it.
 
@@ -43,6 +46,8 @@ def prepare(
         The CSV file to write.
     folds : Collection[int], optional
         Take these folds alone; by default all.
+    unreadable : list[str], optional
+        As for ``speechbrain_lmac.data.manifests.build_manifest``.
 
     Returns
     -------
@@ -77,4 +82,5 @@ def prepare(
         path = data_folder / "audio" / f"fold{fold}" / file
         if fold in map(str, folds):
             clips.append(Clip(path, [name], f"fold{fold}", name))
-    return build_manifest(clips, output, expected=sum(FOLDS[fold] for fold in folds))
+    expected = sum(FOLDS[fold] for fold in folds)
+    return build_manifest(clips, output, expected, unreadable)

@@ -1,4 +1,4 @@
-"""The clips that an evaluation hears: a data set as published, read for a classifier."""
+"""The clips that an evaluation hears, of a data set as published."""
 
 from pathlib import Path
 
@@ -41,6 +41,8 @@ class Clips:
         In Hz.
     seconds : float
         Each clip is cut or padded with silence to this length.
+    unreadable : sequence of str
+        What is wrong with further clips, which the manifest leaves out.
 
     Example
     -------
@@ -54,13 +56,13 @@ class Clips:
     (torch.Size([200]), 'dog')
     """
 
-    def __init__(self, manifest, sample_rate, seconds):
+    def __init__(self, manifest, sample_rate, seconds, unreadable=()):
         if manifest["ID"].duplicated().any():
             twice = manifest["ID"][manifest["ID"].duplicated()].iloc[0]
             raise ConfigError(f"clip {twice} is listed twice; give each its own name")
         self._rows = manifest.set_index("ID")
         self._reader = ClipReader(sample_rate, seconds, keep=False)
-        self.sample_rate = sample_rate
+        self.sample_rate, self.unreadable = sample_rate, list(unreadable)
         self.ids = list(manifest["ID"])
 
     def label(self, clip):
@@ -136,5 +138,7 @@ def load_clips(dataset, data_folder, folds, classifier, manifest_file):
         raise ConfigError(f"folds {list(folds)}: {dataset} has folds {known}")
     if data_folder is None:
         raise ConfigError(f"data_folder is not set: give --data_folder DIR/{dataset}")
-    manifest = module.prepare(Path(data_folder), manifest_file, folds)
-    return Clips(manifest, classifier.sample_rate, classifier.window_seconds)
+    unreadable = []
+    manifest = module.prepare(Path(data_folder), manifest_file, folds, unreadable)
+    seconds = classifier.window_seconds or 5.0  # no clip of either set is longer
+    return Clips(manifest, classifier.sample_rate, seconds, unreadable)

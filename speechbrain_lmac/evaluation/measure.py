@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 
+from speechbrain_lmac import curves, localisation
 from speechbrain_lmac.explainers.base import Scene, hear, hear_masked
 from speechbrain_lmac.explainers.controls import IdealMask, OtherClip
 from speechbrain_lmac.masking import Masking
@@ -32,6 +33,9 @@ class Hearing:
         Number of the likeliest prompt.
     explained : int
         Number of the prompt that is explained.
+    parts : dict of str to torch.Tensor
+        For each domain what the source and the background are alone [2, F, T]; empty
+        where they do not count, since the prompt need not name the source.
     """
 
     sound: object
@@ -39,6 +43,7 @@ class Hearing:
     scene: Scene
     predicted: int
     explained: int
+    parts: dict
 
     def in_domain(self, domain):
         """The scene in another domain; the encoding is the same."""
@@ -61,34 +66,45 @@ class Measurement:
     interpreter : LMACZSInterpreter
         Classifier, decoder, law and floor of the masking.
     makers : dict of str to callable
-        Classes of explainers by their names in the results. Of ``classifier`` and
-        ``masking`` each is given what it asks for. ``lmac_zs`` is the interpreter's.
+        Classes of explainers by their names in the results. Of ``classifier``, ``law``
+        and ``floor_db`` of the masking, and ``pairs_per_pass`` each is given what it
+        asks for. ``lmac_zs`` is the interpreter's.
     text : torch.Tensor
         Unit vectors of the prompts of all classes [C, D].
     domains : sequence of str
         Where masks act.
+    fractions : sequence of float
+        Shares of the bins at which deletion and insertion are measured, between 0 and
+        1; none for no curves.
     pairs_per_pass : int
         Spectrograms that go through the encoder at once; changes memory alone.
     """
 
-    def __init__(self, interpreter, makers, text, domains, pairs_per_pass=64):
+    def __init__(
+        self, interpreter, makers, text, domains, fractions=(), pairs_per_pass=64
+    ):
         self.classifier = interpreter.mods.classifier
         self.lmac_zs, self.text = interpreter.explainer, text
         self.pairs_per_pass = pairs_per_pass
-        law = interpreter.hparams.masking_law, interpreter.hparams.mask_floor_db
+        self.fractions = list(fractions)
+        law = interpreter.hparams.masking_law
+        floor_db = interpreter.hparams.mask_floor_db
         self.maskings = {
-            domain: Masking.for_classifier(self.classifier, domain, *law)
+            domain: Masking.for_classifier(self.classifier, domain, law, floor_db)
             for domain in domains
         }
-        self.explainers = {
-            domain: {name: self._make(maker, masking) for name, maker in makers.items()}
-            for domain, masking in self.maskings.items()
+        parts = {
+            "classifier": self.classifier,
+            "law": law,
+            "floor_db": floor_db,
+            "pairs_per_pass": pairs_per_pass,
         }
-
-    def _make(self, maker, masking):
-        parts = {"classifier": self.classifier, "masking": masking}
-        asked = inspect.signature(maker).parameters
-        return maker(**{name: parts[name] for name in parts if name in asked})
+        self.explainers = {}
+        for name, maker in makers.items():
+            asked = inspect.signature(maker).parameters
+            self.explainers[name] = maker(
+                **{key: value for key, value in parts.items() if key in asked}
+            )
 
     @torch.no_grad()
     def hear(self, sound, label=None):
@@ -99,17 +115,22 @@ class Measurement:
         sound : Sound
             Waveform [N].
         label : int
-            The prompt to explain; None for the predicted one.
+            The prompt to explain, which names the sound's source; None for the
+            predicted one.
 
         Returns
         -------
         Hearing
         """
-        spectrum = self.classifier.stft(sound.waveform.to(self.classifier.device)[None])
+        stft, device = self.classifier.stft, self.classifier.device
+        spectrum = stft(sound.waveform.to(device)[None])
         scene = hear(self.classifier, spectrum.abs())
         predicted = int((scene.encoding.embedding @ self.text.T).argmax())
-        explained = predicted if label is None else label
-        return Hearing(sound, spectrum, scene, predicted, explained)
+        if label is None:
+            return Hearing(sound, spectrum, scene, predicted, predicted, {})
+        alone = stft(torch.stack([sound.source, sound.background]).to(device)).abs()
+        parts = {"stft": alone, "mel": self.classifier.to_mel(alone)}
+        return Hearing(sound, spectrum, scene, predicted, label, parts)
 
     def reference(self, hearing, domain):
         """LMAC-ZS's mask of a :class:`Hearing`, which controls are made from."""
@@ -139,8 +160,10 @@ class Measurement:
         scene.known = {"reference": reference.mask}
         if other is not None:
             scene.known["other"] = other
+        if hearing.parts:
+            scene.known["sources"] = hearing.parts[domain][:1, None]
         timed = {}
-        for name, explain in self.explainers[domain].items():
+        for name, explain in self.explainers.items():
             if explain is self.lmac_zs:
                 timed[name] = reference
             elif _NEEDS.get(type(explain), "reference") in scene.known:
@@ -149,6 +172,8 @@ class Measurement:
             return []
         masks = torch.cat([t.mask[0] for t in timed.values()])
         columns = self._figures(hearing, domain, masks)
+        if self.fractions:
+            columns |= self._curves(hearing, domain, masks)
         columns["seconds"] = [t.seconds for t in timed.values()]
         return [
             {"method": name, "domain": domain}
@@ -190,7 +215,39 @@ class Measurement:
         if domain == "stft":
             heard = faithfulness(p, others[2], q, c)
             out |= _named("heard", heard, ("AI", "AD", "FidIn"))
+        if hearing.parts:
+            silent = not hearing.sound.source.any()
+            out["silent target"] = [float(silent)] * len(masks)
+        if hearing.parts and not silent:
+            power = 2 if domain == "stft" else 1
+            source, rest = hearing.parts[domain].pow(power)
+            ideal = localisation.ideal_ratio_mask(source, rest)
+            out["share"] = localisation.source_share(masks, source, rest)
+            out["IoU"] = localisation.soft_iou(masks, ideal)
+            if domain == "stft":
+                wanted, mixed = (x.to(played) for x in hearing.sound[1::-1])
+                out["SI-SDRi"] = localisation.si_sdr_improvement(played, wanted, mixed)
         return out
+
+    @torch.no_grad()
+    def _curves(self, hearing, domain, masks):
+        """Deletion and insertion curves of masks [M, F, T], and their areas."""
+        x = hearing.in_domain(domain).energies
+        fractions = [0.0, *self.fractions, 1.0]
+        silence = self._hear_masked(torch.zeros_like(x), domain)
+        ends = torch.cat([hearing.scene.encoding.embedding, silence])
+        full, empty = self._probabilities(ends)[:, hearing.explained]
+        out = {"deletion": [], "insertion": []}
+        for mask in masks:
+            top = curves.top_bins(mask, self.fractions)
+            heard = self._hear_masked(torch.stack([(1 - top) * x, top * x]), domain)
+            between = self._probabilities(heard)[..., hearing.explained]
+            for name, inner, (first, last) in zip(
+                out, between, ((full, empty), (empty, full)), strict=True
+            ):
+                out[name].append(torch.cat([first[None], inner, last[None]]))
+        areas = {k: curves.area(fractions, torch.stack(v)) for k, v in out.items()}
+        return areas | {f"{name} curve": points for name, points in out.items()}
 
     def _hear_masked(self, energies, domain):
         """Masked spectrograms [..., F, T] to unit vectors [..., D]."""
@@ -207,5 +264,7 @@ def _named(prefix, values, names=None):
 
 
 def _plain(value):
-    """A number of seven digits, which is what float32 has."""
+    """A number, or a list, of seven digits, which is what float32 has."""
+    if isinstance(value, torch.Tensor) and value.dim():
+        return [_plain(entry) for entry in value]
     return float(f"{float(value):.7g}")

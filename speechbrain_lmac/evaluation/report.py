@@ -1,16 +1,25 @@
-"""What is written when all clips are measured."""
+"""What is written when all clips are measured: results, tables, figures."""
 
 import pandas as pd
 
 from speechbrain_lmac import atomic
-from speechbrain_lmac.evaluation import tables
+from speechbrain_lmac.evaluation import figures, published, tables
 from speechbrain_lmac.metrics import METRICS
 
 FIRST = [*"clip method domain condition true predicted p o q".split(), *METRICS]
+_CURVES = ["deletion curve", "insertion curve"]
+_NOTES = """\
+Means over clips with 95 % bootstrap intervals (percentiles). FF: in brackets its share
+of the mean confidence, which is its ceiling. `seconds` a clip, for the explanation
+alone, with the clip encoded before. The p-values are of two-sided permutation tests.
+Lines with "paper" are what arXiv 2405.17615 prints, for another classifier and other
+clips (accuracy {mel} % mel, {stft} % stft): its AD has the range of probabilities that
+went through a softmax twice and stands under `AD (double softmax)`; its FF with STFT
+masking is the mean confidence whatever a mask removes, and no target."""
 
 
-def write(folder, records, hparams):
-    """Writes ``results.csv``, ``table.md``, ``table.tex`` and the figures.
+def write(folder, records, unreadable, hparams):
+    """Writes ``results.csv``, ``curves.csv``, ``table.md``, ``table.tex``, figures.
 
     Arguments
     ---------
@@ -18,6 +27,8 @@ def write(folder, records, hparams):
         The results folder.
     records : list of dict
         Of the journal, one for each clip, in the order of the clips.
+    unreadable : list of str
+        What was said of clips that were skipped.
     hparams : dict
         The loaded yaml.
 
@@ -25,9 +36,65 @@ def write(folder, records, hparams):
     -------
     None
     """
-    rows = pd.DataFrame([row for r in records for row in r.get("rows", [])])
-    rows = rows[[*FIRST, *(c for c in rows.columns if c not in FIRST)]]
-    atomic.write(folder / "results.csv", rows.to_csv(index=False))
-    unreadable = [r["unreadable"] for r in records if "unreadable" in r]
-    atomic.write(folder / "table.md", tables.markdown(rows, unreadable, hparams))
-    print(f"{folder / 'table.md'}")
+    rows = pd.DataFrame([row for r in records for row in r["rows"]])
+    order = {name: i for i, name in enumerate(hparams["methods"])}
+    rows = rows.sort_values("method", key=lambda m: m.map(order), kind="stable")
+    place = {r["clip"]: i for i, r in enumerate(records)}
+    by_clip = rows.sort_values("clip", key=lambda c: c.map(place), kind="stable")
+    further = [c for c in rows.columns if c not in FIRST and c not in _CURVES]
+    text = by_clip[FIRST + further].to_csv(index=False)
+    atomic.write(folder / "results.csv", text)
+    setting, samples = hparams["dataset"], hparams["bootstrap_samples"]
+    markdown, latex = [f"# {setting}"], []
+    for (condition, domain), part in rows.groupby(["condition", "domain"], sort=False):
+        accuracy = (part["true"] == part["predicted"]).mean()
+        name = f"{setting}, {condition}, {domain} masking"
+        clips = part["clip"].nunique()
+        title = f"{name}: {clips} clips, accuracy {100 * accuracy:.1f} %"
+        markdown.append(f"## {title}")
+        found = tables.method_tables(part, setting, samples, hparams["seed"])
+        versus = tables.comparison(part, samples, hparams["seed"])
+        for table in [*found, *([versus] if versus else [])]:
+            markdown.append(tables.markdown(table))
+            latex.append(tables.latex(table, title))
+    notes = footer(rows, unreadable, hparams)
+    atomic.write(folder / "table.md", "\n\n".join([*markdown, *notes]) + "\n")
+    comments = "\n".join(f"% {line}" for note in notes for line in note.splitlines())
+    atomic.write(folder / "table.tex", "\n\n".join([*latex, comments]) + "\n")
+    figures.draw(folder, rows, hparams["curve_fractions"])
+
+
+def footer(rows, unreadable, hparams):
+    """What a reader of the tables must know.
+
+    Arguments
+    ---------
+    rows : pandas.DataFrame
+        All rows.
+    unreadable : list of str
+        What was said of clips that were skipped.
+    hparams : dict
+        The loaded yaml.
+
+    Returns
+    -------
+    list of str
+        Paragraphs.
+    """
+    clips = f"{rows['clip'].nunique()} clips; {len(unreadable)} skipped as unreadable"
+    notes = [clips + ("" if not unreadable else ": " + "; ".join(unreadable)) + "."]
+    empty = rows[rows["MM"] == 0].groupby("method", sort=False).size()
+    if len(empty):
+        counts = ", ".join(f"{tables.METHODS.get(m, m)} {n}" for m, n in empty.items())
+        notes.append(f"Empty masks, which count as they are: {counts}.")
+    if "silent target" in rows:
+        silent = rows[rows["silent target"] == 1]["clip"].nunique()
+        notes.append(f"Silent targets, left out of the localisation: {silent}.")
+    absent = set(hparams["conditions"]) - set(rows["condition"])
+    if absent:
+        notes.append(f"Conditions left out, with no folder: {', '.join(absent)}.")
+    notes.append(_NOTES.format(**published.ACCURACY))
+    settings = ("seed", "interpreter", "template", "snr_db")
+    said = ", ".join(f"{key} {hparams[key]}" for key in settings)
+    notes.append(f"Settings: {said}; all of them in hyperparams.yaml.")
+    return notes

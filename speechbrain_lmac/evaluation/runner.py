@@ -127,10 +127,9 @@ class Evaluation:
         self.measurement = Measurement(
             self.interpreter,
             makers,
-            classifier.embed_text(
-                [hparams["template"].format(c) for c in self.classes]
-            ),
+            classifier.embed_text(prompts(hparams["template"], self.classes)),
             hparams["domains"],
+            hparams["curve_fractions"],
             hparams["pairs_per_pass"],
         )
         self.journal = Journal(self.folder / "journal", get_rank() or 0)
@@ -186,12 +185,21 @@ class Evaluation:
             if "rows" in record or record["clip"] not in records:
                 records[record["clip"]] = record
         records = [records[clip] for clip in self.chosen]
-        report.write(self.folder, records, self.hparams)
+        unreadable = [r["unreadable"] for r in records if "unreadable" in r]
+        measured = [r for r in records if "rows" in r]
+        if not any(r["rows"] for r in measured):
+            raise ConfigError(
+                f"{self.folder}: nothing was measured, of {len(records)} clips "
+                f"{len(unreadable)} cannot be read; check data, methods and conditions"
+            )
+        unreadable = self.clips.unreadable + unreadable
+        report.write(self.folder, measured, unreadable, self.hparams)
+        print(f"results, tables and figures are in {self.folder}")
 
     def _rows(self, clip):
         """All rows of one clip."""
         rows = []
-        for name, condition in self.conditions.items():
+        for name in self.conditions:
             hearing = self._hear(clip, name)
             for domain in self.hparams["domains"]:
                 reference = self._mask(clip, name, domain, hearing)
@@ -267,6 +275,30 @@ def chosen(names, known, what):
     if not names:
         raise ConfigError(f"no {what} is chosen: choose from {listed}")
     return {name: known[name] for name in names}
+
+
+def prompts(template, classes):
+    """Class names in a template.
+
+    Arguments
+    ---------
+    template : str
+        With one ``{}``; ConfigError for another.
+    classes : sequence of str
+        In natural words.
+
+    Returns
+    -------
+    list of str
+
+    Example
+    -------
+    >>> prompts("the sound of {}", ["rain"])
+    ['the sound of rain']
+    """
+    if str(template).count("{}") != 1:
+        raise ConfigError(f"template '{template}': give a sentence with one {{}}")
+    return [template.replace("{}", name) for name in classes]
 
 
 def _values(node):

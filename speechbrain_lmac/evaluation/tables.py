@@ -1,39 +1,247 @@
-"""Tables laid out as the paper's: methods down, metrics across."""
+"""Tables of an evaluation, laid out as the paper's: methods down, metrics across."""
 
-from speechbrain_lmac.evaluation.statistics import confidence_interval
-from speechbrain_lmac.metrics import METRICS
+from dataclasses import dataclass, field
+
+from speechbrain_lmac.evaluation import published
+from speechbrain_lmac.evaluation.statistics import confidence_interval, paired_test
+from speechbrain_lmac.metrics import FURTHER, METRICS
+
+METHODS = {
+    "lmac_zs": "LMAC-ZS",
+    "gradcam": "GradCAM",
+    "gradcam++": "GradCAM++",
+    "smoothgrad": "SmoothGrad",
+    "integrated_gradients": "IG",
+    "scorecam": "ScoreCAM",
+    "gscorecam": "GScoreCAM",
+}
+GROUPS = {
+    "Faithfulness": [*METRICS, "AD (double softmax)", "seconds"],
+    "Raw similarities: softmax without the temperature": [
+        f"raw {name}" for name in ("AI", "AD", "AG", "FF")
+    ],
+    "Heard: the explanation's waveform, classified from the start": [
+        f"heard {name}" for name in ("AI", "AD", "FidIn")
+    ],
+    "Gain test: the mask times 0.01": [
+        f"gain {name}" for name in ("AI", "AD", "AG", "FF", "FidIn")
+    ],
+    "Areas under the deletion and insertion curves": ["deletion", "insertion"],
+    "Localisation of the prompted source": ["share", "IoU", "SI-SDRi"],
+}
+_ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
 
 
-def markdown(rows, unreadable, hparams):
-    """All tables as one text.
+@dataclass
+class Table:
+    """Cells as text, whatever they are printed in.
+
+    Arguments
+    ---------
+    title : str
+        One line.
+    header : list of str
+        Of the columns; the first is that of the methods.
+    rows : list of list of str
+        As many cells each.
+    """
+
+    title: str
+    header: list
+    rows: list = field(default_factory=list)
+
+
+def metric(column):
+    """Range and direction of a column: ``heard AD`` has those of AD.
+
+    Arguments
+    ---------
+    column : str
+        Of ``results.csv``.
+
+    Returns
+    -------
+    Metric or None
+        None for a column that is no metric, and for the gain test, whose figures say
+        what a metric makes of a faint mask, not how good the mask is.
+
+    Example
+    -------
+    >>> metric("heard AD").better, metric("gain AD")
+    ('lower', None)
+    """
+    every = METRICS | FURTHER
+    for prefix in ("raw ", "heard "):
+        column = column.removeprefix(prefix)
+    return every.get(column)
+
+
+def mean_cell(values, samples, seed):
+    """A mean and its 95 % interval as text.
+
+    Arguments
+    ---------
+    values : pandas.Series
+        One for each clip; NaN where there is none.
+    samples : int
+        Resamples of the bootstrap.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    str
+        Without an interval for a single clip, "-" for none.
+    """
+    values = values.dropna().to_numpy()
+    if not len(values):
+        return "-"
+    interval = confidence_interval(values, samples, seed)
+    cell = f"{values.mean():.3g}"
+    return cell + (f" [{interval[0]:.3g}, {interval[1]:.3g}]" if interval else "")
+
+
+def method_tables(rows, dataset, samples, seed):
+    """Methods against metrics, for one condition and domain.
 
     Arguments
     ---------
     rows : pandas.DataFrame
-        Of ``results.csv``.
-    unreadable : list of str
-        What was said of clips that were skipped.
-    hparams : dict
-        The loaded yaml.
+        Of ``results.csv``, of that condition and domain.
+    dataset : str
+        Whose published figures to set beside ours.
+    samples : int
+        Resamples of the bootstrap.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    list of Table
+    """
+    condition, domain = rows[["condition", "domain"]].iloc[0]
+    printed = published.FIGURES.get((dataset, condition, domain), {})
+    tables = []
+    for title, columns in GROUPS.items():
+        columns = [c for c in columns if c in rows and rows[c].notna().any()]
+        if not columns:
+            continue
+        header = [c + _ARROWS[m.better] if (m := metric(c)) else c for c in columns]
+        table = Table(title, ["method", *header])
+        for method, own in rows.groupby("method", sort=False):
+            cells = [mean_cell(own[c], samples, seed) for c in columns]
+            if "FF" in columns:  # removing all costs the confidence, no more
+                share = own["FF"].mean() / own["p"].mean()
+                cells[columns.index("FF")] += f" ({100 * share:.0f} %)"
+            if "seconds" in columns:
+                cells[columns.index("seconds")] = f"{own['seconds'].mean():.2g}"
+            table.rows.append([METHODS.get(method, method), *cells])
+            if title == "Faithfulness" and method in printed:
+                theirs = dict(zip(published.COLUMNS, printed[method], strict=True))
+                cells = [f"{theirs[c]:g}" if c in theirs else "-" for c in columns]
+                table.rows.append([f"{METHODS[method]}, paper", *cells])
+        tables.append(table)
+    return tables
+
+
+def comparison(rows, samples, seed):
+    """LMAC-ZS against the best of the other explainers, metric by metric.
+
+    Arguments
+    ---------
+    rows : pandas.DataFrame
+        Of ``results.csv``, of one condition and domain.
+    samples : int
+        Permutations, and resamples of the bootstrap.
+    seed : int
+        Of both.
+
+    Returns
+    -------
+    Table or None
+        None where there is no other explainer, or no LMAC-ZS.
+    """
+    others = [m for m in rows["method"].unique() if not m.startswith("control_")]
+    if "lmac_zs" not in others or len(others) < 2:
+        return None
+    others.remove("lmac_zs")
+    header = ["metric", "LMAC-ZS", "best other", "its mean", "difference", "p"]
+    table = Table("LMAC-ZS against the best other explainer, paired by clip", header)
+    for name in rows.columns:
+        kind = metric(name)
+        if not kind or not kind.better:
+            continue
+        by_clip = rows.pivot(index="clip", columns="method", values=name)
+        by_clip = by_clip[["lmac_zs", *others]].dropna()
+        if by_clip.empty:
+            continue
+        means = by_clip[others].mean()
+        best = means.idxmax() if kind.better == "higher" else means.idxmin()
+        difference = by_clip["lmac_zs"] - by_clip[best]
+        p = paired_test(by_clip["lmac_zs"], by_clip[best], samples, seed)
+        table.rows.append(
+            [
+                name + _ARROWS[kind.better],
+                mean_cell(by_clip["lmac_zs"], samples, seed),
+                METHODS.get(best, best),
+                mean_cell(by_clip[best], samples, seed),
+                mean_cell(difference, samples, seed),
+                f"{p:.2g}",
+            ]
+        )
+    return table
+
+
+def markdown(table):
+    """A table in Markdown.
+
+    Arguments
+    ---------
+    table : Table
+        Of any kind.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> print(markdown(Table("T", ["method", "AI"], [["LMAC-ZS", "70"]])))
+    **T**
+    <BLANKLINE>
+    | method | AI |
+    |---|---|
+    | LMAC-ZS | 70 |
+    """
+    lines = [table.header, *table.rows]
+    lines = ["| " + " | ".join(cells) + " |" for cells in lines]
+    lines.insert(1, "|" + "---|" * len(table.header))
+    return "\n".join([f"**{table.title}**", "", *lines])
+
+
+def latex(table, context):
+    """A table in LaTeX, to be read in by a document as it is.
+
+    Arguments
+    ---------
+    table : Table
+        Of any kind.
+    context : str
+        Goes before the title in the caption.
 
     Returns
     -------
     str
     """
-    lines = []
-    for (condition, domain), part in rows.groupby(["condition", "domain"], sort=False):
-        lines += [f"## {condition}, {domain}", ""]
-        lines += ["| method | " + " | ".join(METRICS) + " |"]
-        lines += ["|---|" + "---|" * len(METRICS)]
-        for method, own in part.groupby("method", sort=False):
-            cells = []
-            for name in METRICS:
-                interval = confidence_interval(own[name], hparams["bootstrap_samples"])
-                cell = f"{own[name].mean():.4g}"
-                cells.append(
-                    cell + (" [{:.4g}, {:.4g}]".format(*interval) if interval else "")
-                )
-            lines.append(f"| {method} | " + " | ".join(cells) + " |")
-        lines.append("")
-    lines.append(f"{rows['clip'].nunique()} clips, {len(unreadable)} unreadable.")
-    return "\n".join(lines) + "\n"
+    lines = [r"\begin{table}", r"\centering", r"\footnotesize"]
+    lines += [rf"\caption{{{_escape(f'{context}. {table.title}')}.}}"]
+    lines += [rf"\begin{{tabular}}{{l{'r' * (len(table.header) - 1)}}}", r"\hline"]
+    lines += [" & ".join(map(_escape, table.header)) + r" \\", r"\hline"]
+    lines += [" & ".join(map(_escape, cells)) + r" \\" for cells in table.rows]
+    return "\n".join([*lines, r"\hline", r"\end{tabular}", r"\end{table}"])
+
+
+def _escape(text):
+    for sign in "&%$#_{}":
+        text = text.replace(sign, "\\" + sign)
+    return text.replace("↑", r"$\uparrow$").replace("↓", r"$\downarrow$")
