@@ -1,6 +1,7 @@
 # make setup   an environment in .venv with the package and what its tests need
 # make test    the tests
 # make demo    the main job on the embedded default, into demo/
+# make bench   speed and memory: ratios of a step and of an explanation to bare passes
 # make lint    style; `make types` for mypy
 # make clean   removes what was built and the demo, keeps .venv and results
 
@@ -10,7 +11,7 @@ PIP := $(PYTHON) -m pip
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 
-.PHONY: setup test demo lint types clean
+.PHONY: setup test demo bench lint types clean
 
 setup: $(READY)
 
@@ -22,6 +23,9 @@ demo: $(READY)
 	$(PYTHON) train.py hparams/lmac_zs_mini.yaml --output_folder demo/training \
 		--clips_per_sound 6 --number_of_epochs 4
 	$(PYTHON) -m speechbrain_lmac.demo --out demo --trained demo/training/export
+
+bench: $(READY)
+	$(PYTHON) benchmarks/speed.py
 
 lint: $(READY_DEV)
 	$(PYTHON) -m ruff check
@@ -45,6 +49,7 @@ $(PYTHON):
 $(READY): setup.py constraints.txt | $(PYTHON)
 	$(PIP) install -c constraints.txt torch
 	$(PIP) install -c constraints.txt -e '.[test]'
+	$(PIP) install -c constraints.txt --no-deps laion-clap
 	$(PYTHON) tools/mend_torchaudio.py
 	touch $@
 

