@@ -1,17 +1,32 @@
 """A training run from its yaml: data, Brain, fit, export."""
 
+import difflib
 import logging
+import math
+import re
 import sys
-import zipfile
-from pathlib import Path
 
 import speechbrain as sb
 from hyperpyyaml import load_hyperpyyaml
 from ruamel.yaml.error import YAMLError
-from speechbrain.utils.distributed import if_main_process, run_on_main
+from speechbrain.dataio.batch import PaddedBatch
+from speechbrain.dataio.sampler import ReproducibleRandomSampler
+from speechbrain.utils.distributed import (
+    ddp_init_group,
+    if_main_process,
+    infer_device,
+    run_on_main,
+)
+from torch.utils.data import SequentialSampler
 
-from speechbrain_lmac import checkpoint
-from speechbrain_lmac.data.pipeline import ClipReader, caption_cells, clip_dataset
+from speechbrain_lmac import checkpoint, resuming
+from speechbrain_lmac.data.pipeline import (
+    ClipReader,
+    caption_cells,
+    clip_dataset,
+    has_classes,
+)
+from speechbrain_lmac.data.seeded import SeededClips
 from speechbrain_lmac.data.sentences import SentenceBank
 from speechbrain_lmac.errors import ConfigError, UserError
 from speechbrain_lmac.interpreter import check_device
@@ -65,8 +80,11 @@ def load_settings(hparams_file, overrides=""):
             f"{error.filename}: cannot be used ({error.strerror}); check the path"
         ) from error
     except KeyError as error:
+        name, *known = re.findall("'([^']*)'", str(error.args[0])) or [error.args[0]]
+        close = difflib.get_close_matches(str(name), known, 1)
         raise ConfigError(
-            f"{hparams_file}: {error.args[0]}; only keys of the file can be overridden"
+            f"{hparams_file}: has no '{name}' to override; "
+            + (f"did you mean '{close[0]}'?" if close else "look at its keys")
         ) from error
     except TypeError as error:
         if not str(error.args[0]).startswith("Invalid argument"):  # HyperPyYAML's own
@@ -101,24 +119,55 @@ def chosen_objective(hparams):
     return objectives[name]
 
 
-def set_aside_damaged(save_folder):
-    """Renames the checkpoints that a kill or a full disk left unfinished.
-
-    SpeechBrain writes a checkpoint in place and then fails on the newest, where the one
-    before it is whole.
+def check_numbers(hparams):
+    """Numbers of the yaml that would fail late, or train nothing.
 
     Arguments
     ---------
-    save_folder : str or Path
-        Where the checkpoints are. What is set aside is named ``damaged-CKPT...``.
+    hparams : dict
+        The loaded yaml.
+
+    Returns
+    -------
+    None
+        ConfigError names the first that cannot be used.
     """
-    for folder in sorted(Path(save_folder).glob("CKPT*")):
-        texts = [folder / name for name in ("CKPT.yaml", "brain.ckpt", "counter.ckpt")]
-        states = [folder / f"{x}.ckpt" for x in ("decoder", "optimizer", "scheduler")]
-        whole = all(file.is_file() and file.stat().st_size for file in texts)
-        if not (whole and all(map(zipfile.is_zipfile, states))):
-            aside = folder.rename(folder.with_name(f"damaged-{folder.name}"))
-            logger.warning("%s: unfinished or damaged, now %s", folder, aside.name)
+    for name in ("number_of_epochs", "valid_clips", "valid_sentences"):
+        if not (isinstance(hparams[name], int) and hparams[name] >= 1):
+            raise ConfigError(
+                f"{name} is {hparams[name]}: give a whole number, at least 1"
+            )
+    if not (isinstance(hparams["lr"], int | float) and 0 < hparams["lr"] < math.inf):
+        raise ConfigError(f"lr is {hparams['lr']}: give a number above 0")
+
+
+def training_clips(brain, clips, options):
+    """The batches of a training.
+
+    Arguments
+    ---------
+    brain : LMACZSBrain
+        Saves the position in them.
+    clips : SeededClips
+        All of them; in distributed training each process gets its share.
+    options : dict
+        Of the loader.
+
+    Returns
+    -------
+    SaveableDataLoader
+        In distributed training the processes' batches of a step together are the
+        batch that a single process would have with the sum of their sizes.
+    """
+    options = dict(options, collate_fn=PaddedBatch)
+    if brain.distributed_launch:
+        shuffle = options.pop("shuffle", False)
+        options["sampler"] = (
+            ReproducibleRandomSampler(clips, seed=clips.seed)
+            if shuffle
+            else SequentialSampler(clips)
+        )
+    return brain.make_dataloader(clips, sb.Stage.TRAIN, **options)
 
 
 def train(hparams, hparams_file, run_opts, overrides=""):
@@ -141,12 +190,25 @@ def train(hparams, hparams_file, run_opts, overrides=""):
         After training.
     """
     hparams["objective"] = chosen_objective(hparams)
+    check_numbers(hparams)
     check_device(run_opts.get("device"))
-    sb.utils.distributed.ddp_init_group(run_opts)
-    sb.create_experiment_directory(hparams["output_folder"], hparams_file, overrides)
-    run_on_main(set_aside_damaged, args=[hparams["save_folder"]])
+    try:
+        ddp_init_group(run_opts)
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f"{reason} Train on CPUs with --distributed_backend gloo"
+        ) from error
+    if not run_opts.get("debug"):
+        run_on_main(resuming.check_unchanged, args=[hparams])
+    sb.create_experiment_directory(
+        hparams["output_folder"],
+        None if run_opts.get("debug") else hparams_file,
+        overrides,
+    )
+    run_on_main(resuming.set_aside_damaged, args=[hparams["save_folder"]])
     run_on_main(hparams["prepare_data"])
-    classifier = hparams["classifier"].to(run_opts.get("device", "cpu"))
+    classifier = hparams["classifier"].to(run_opts.get("device") or infer_device())
     train_set, valid_set = (
         clip_dataset(
             f"{hparams['save_folder']}/{split}.csv",
@@ -160,14 +222,11 @@ def train(hparams, hparams_file, run_opts, overrides=""):
         )
         for split in ("train", "valid")
     )
+    classes = caption_cells(valid_set)
     every = -(-len(valid_set) // hparams["valid_clips"])
     valid_set.data_ids = valid_set.data_ids[::every]
-    loader_options = hparams["train_dataloader_options"]
-    steps = -(-len(train_set) // loader_options["batch_size"])
-    hparams["lr_annealing"] = hparams["lr_annealing"](
-        total_steps=steps * hparams["number_of_epochs"]
-    )
-    hparams["checkpointer"].add_recoverable("scheduler", hparams["lr_annealing"])
+    # those of the clips first: `valid_sentences` of them take part in the validation
+    valid_cells = list(dict.fromkeys(caption_cells(valid_set) + classes))
     brain = hparams["brain_class"](
         modules=hparams["modules"],
         opt_class=hparams["opt_class"],
@@ -175,16 +234,47 @@ def train(hparams, hparams_file, run_opts, overrides=""):
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
-    brain.total_steps = steps * hparams["number_of_epochs"]
-    brain.sentences = SentenceBank(
-        caption_cells(train_set), classifier, hparams["templates"], hparams["bank_size"]
+    brain.clips = {
+        sb.Stage.TRAIN: SeededClips(train_set, hparams["seed"]),
+        sb.Stage.VALID: SeededClips(valid_set, hparams["seed"]),
+    }
+    batches = training_clips(
+        brain, brain.clips[sb.Stage.TRAIN], hparams["train_dataloader_options"]
     )
+    # batches at the end of an epoch that are too few for a step are left out
+    steps = len(batches) // brain.grad_accumulation_factor
+    if not steps:
+        raise ConfigError(
+            f"{len(train_set)} clips are too few for one step: lower batch_size or "
+            "grad_accumulation_factor"
+        )
+    brain.total_steps = steps * hparams["number_of_epochs"]
+    schedule = hparams["lr_annealing"](total_steps=brain.total_steps)
+    brain.hparams.lr_annealing = schedule
+    brain.checkpointer.add_recoverable("scheduler", schedule)
+    if brain.debug:  # which leaves the log of a real run alone
+        log = f"{brain.checkpointer.checkpoints_dir}/train_log.txt"
+        hparams["train_logger"].save_file = log
+    size = hparams["bank_size"]
+    brain.sentences = {
+        sb.Stage.TRAIN: SentenceBank(
+            caption_cells(train_set), classifier, hparams["templates"], size
+        ),
+        # whose classes or sentences may be others; a sentence needs no template
+        sb.Stage.VALID: SentenceBank(
+            valid_cells,
+            classifier,
+            [classifier.prompt_template if has_classes(valid_set) else "{}"],
+            size,
+        ),
+    }
     brain.fit(
         hparams["epoch_counter"],
-        train_set,
-        valid_set,
-        train_loader_kwargs=loader_options,
-        valid_loader_kwargs=hparams["valid_dataloader_options"],
+        batches,
+        brain.clips[sb.Stage.VALID],
+        valid_loader_kwargs=dict(
+            hparams["valid_dataloader_options"], collate_fn=PaddedBatch
+        ),
     )
     brain.checkpointer.recover_if_possible(min_key="loss")
     folder = hparams["export_folder"]

@@ -5,7 +5,7 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 from torchaudio.functional import resample
 
 from speechbrain_lmac import audio
-from speechbrain_lmac.data.manifests import DATA_ROOT, captions, read_manifest
+from speechbrain_lmac.data.manifests import COLUMNS, captions, read_manifest
 from speechbrain_lmac.errors import ManifestError
 
 
@@ -82,15 +82,8 @@ def clip_dataset(manifest, reader, data_root=None):
             f"{manifest}: {len(blank)} clips without a caption, the first "
             f"{blank.iloc[0]}; give each of them one"
         )
-    present = set(rows["ID"])
-    replacements = {} if data_root is None else {DATA_ROOT[1:]: str(data_root)}
-    try:
-        dataset = DynamicItemDataset.from_csv(str(manifest), replacements)
-    except KeyError as error:  # SpeechBrain reads $5 in a caption as a placeholder
-        raise ManifestError(
-            f"{manifest}: {error.args[0]}; take the dollar sign away"
-        ) from error
-    dataset.data_ids = [i for i in dataset.data_ids if i in present]
+    # not by DynamicItemDataset.from_csv, which reads $5 in a caption as a placeholder
+    dataset = DynamicItemDataset(rows[COLUMNS].set_index("ID").to_dict("index"))
     dataset.add_dynamic_item(reader, takes="wav", provides="sig")
     dataset.add_dynamic_item(lambda cell: cell, takes="caption", provides="captions")
     dataset.set_output_keys(["id", "sig", "captions"])
@@ -110,3 +103,18 @@ def caption_cells(dataset):
     list of str
     """
     return sorted({dataset.data[i]["caption"] for i in dataset.data_ids})
+
+
+def has_classes(dataset):
+    """Whether each clip of a dataset has a label: its caption then names a class.
+
+    Arguments
+    ---------
+    dataset : DynamicItemDataset
+        From :func:`clip_dataset`.
+
+    Returns
+    -------
+    bool
+    """
+    return all(dataset.data[i]["label"] for i in dataset.data_ids)

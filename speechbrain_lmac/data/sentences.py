@@ -62,7 +62,7 @@ class SentenceBank:
         return bank, torch.tensor([number[c] for c in batch_cells], device=bank.device)
 
     def first(self, limit):
-        """The first caption of each of ``limit`` cells in the classifier's template.
+        """The first caption of each of ``limit`` cells in the first template.
 
         Arguments
         ---------
@@ -75,7 +75,7 @@ class SentenceBank:
             Unit vectors [Q, D].
         """
         names = [captions[0] for captions in self.captions.values()][:limit]
-        return self.embed(self.classifier.prompts(names))
+        return self.embed([self.templates[0].format(name) for name in names])
 
     def embed(self, sentences):
         """Unit vectors [P, D] of sentences; each sentence is embedded once in a run.
@@ -90,9 +90,11 @@ class SentenceBank:
         torch.Tensor
             [P, D].
         """
-        new = [s for s in dict.fromkeys(sentences) if s not in self.known]
-        if new:
-            self.known.update(zip(new, self.classifier.embed_text(new), strict=True))
+        for sentence in sentences:
+            if sentence not in self.known:
+                # one by one: the last digits depend on what it is embedded with, and
+                # that on where a training was stopped
+                self.known[sentence] = self.classifier.embed_text([sentence])[0]
         return torch.stack([self.known[s] for s in sentences])
 
     @staticmethod
