@@ -43,10 +43,7 @@ def identify(found):
         kind = f"HTSAT-{width}"
     else:
         blocks = sum(has(f"audio_branch.conv_block{i}.") for i in range(1, 7))
-        deep = has("audio_branch.conv_block1.conv2.")
-        kind = {6: "PANN-14", 4: "PANN-10" if deep else "PANN-6"}.get(
-            blocks, "CLAP with another audio branch"
-        )
+        kind = "PANN-14" if blocks == 6 else "CLAP with another audio branch"
     fusion = any(".fusion_model." in n or ".mel_conv" in n for n in found)
     if fusion or patches[1:2] == (4,):
         kind += " with fusion"
