@@ -203,8 +203,8 @@ class SceneObjective:
     bank : float
         Weight of similarity matching over all sentences of the bank.
     confidence : float or sequence of float
-        Weight of :func:`~speechbrain_lmac.objective.confidence_drop`. This weight and
-        the next two may move during the training: see :func:`at`.
+        Weight of :func:`~speechbrain_lmac.objective.confidence_drop`. This weight,
+        the next two and ``loudness`` may move during the training: see :func:`at`.
     l1 : float or sequence of float
         Weight of the mean of masks of prompts that name something in the clip.
     l1_foreign : float or sequence of float
@@ -212,7 +212,7 @@ class SceneObjective:
     removal : float
         Weight of what the removed sound should be: the other source alone, or, for a
         single clip, no more like the prompt than silence is.
-    loudness : float
+    loudness : float or sequence of float
         Weight of :func:`~speechbrain_lmac.objective.loudness_matching`.
     pairs_per_pass : int
         See :func:`~speechbrain_lmac.explainers.base.hear_masked`.
@@ -336,7 +336,7 @@ class SceneObjective:
         if self.removal:
             terms["removal"] = self.removal * self._removal(pairs, masks, energies)
         if self.loudness:
-            terms["loudness"] = self.loudness * objective.loudness_matching(
+            terms["loudness"] = at(self.loudness, ramp) * objective.loudness_matching(
                 kept[mixed].flatten(0, 1),
                 pairs.sources.flatten(0, 1),
                 energies[mixed].expand_as(pairs.sources).flatten(0, 1),
