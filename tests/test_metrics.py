@@ -221,3 +221,22 @@ def test_directions():
     for name in PROBABILITIES:
         sign = {"higher": 1, "lower": -1}[METRICS[name].better]
         assert sign * good[name] > sign * bad[name], name
+
+
+def test_another_class_than_the_predicted_one():
+    """All figures but FidIn follow the class that is explained."""
+    p = torch.tensor([[0.7, 0.2, 0.1]])
+    kept, removed = torch.tensor([[0.1, 0.8, 0.1]]), torch.tensor([[0.9, 0.05, 0.05]])
+    values = faithfulness(p, kept, removed, torch.tensor([1]))
+    wanted = slow_faithfulness(*(x[0, [1]].numpy() for x in (p, kept, removed)))
+    for name in ("AI", "AD", "AG", "FF"):
+        assert values[name].item() == pytest.approx(wanted[name], abs=1e-4)
+    assert values["FidIn"].item() == 0  # the prediction was the first class
+
+
+def test_a_class_without_probability_loses_nothing():
+    p = torch.tensor([[1.0, 0.0]])
+    values = faithfulness(p, p, p, torch.tensor([1]))
+    assert {k: v.item() for k, v in values.items()} == {
+        "AI": 0, "AD": 0, "AG": 0, "FF": 0, "FidIn": 1
+    }  # fmt: skip

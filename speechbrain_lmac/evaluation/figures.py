@@ -25,12 +25,12 @@ def draw(folder, rows, fractions):
     """
     points = []
     for (condition, domain), part in rows.groupby(["condition", "domain"], sort=False):
-        name = f"{condition}_{domain}"
+        name, title = f"{condition}_{domain}", f"{condition}, {domain} masking"
         if "deletion curve" in rows:
             curves = mean_curves(part, fractions)
             points.append(curves.assign(condition=condition, domain=domain))
-            save(curve_figure(curves, name), folder / "figures" / f"curves_{name}")
-        save(scatter_figure(part, name), folder / "figures" / f"scatter_{name}")
+            save(curve_figure(curves, title), folder / "figures" / f"curves_{name}")
+        save(scatter_figure(part, title), folder / "figures" / f"scatter_{name}")
     if points:
         import pandas as pd
 
@@ -88,7 +88,8 @@ def curve_figure(curves, title):
             axis.plot(own["fraction"], own[name], dashes, label=label)
         axis.set(xlabel="share of the bins", title=name, ylim=(0, 1))
     axes[0][0].set_ylabel("probability of the explained class")
-    axes[0][1].legend(fontsize="x-small")
+    handles = axes[0][0].get_lines()
+    figure.legend(handles=handles, loc="outside right center", fontsize="small")
     return figure
 
 
@@ -117,6 +118,7 @@ def scatter_figure(rows, title):
         if len(own) > 1 and spread > 1e-9:
             label += f", r = {own['similarity'].corr(own['MM']):.2f}"
         axis.set(xlabel="similarity", ylabel="mask mean", ylim=(0, 1))
+        axis.label_outer()
         axis.set_title(label, fontsize="small")
     for axis in axes.flat[len(methods) :]:
         axis.axis("off")
@@ -149,7 +151,7 @@ def _panels(rows, columns, title):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    size = (3.2 * columns, 2.8 * rows)
+    size = (3.6 * columns, 2.8 * rows)
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title)

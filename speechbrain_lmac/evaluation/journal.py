@@ -4,7 +4,6 @@ import json
 import os
 from pathlib import Path
 
-from speechbrain_lmac import atomic
 from speechbrain_lmac.errors import ConfigError
 
 
@@ -65,40 +64,6 @@ class Journal:
                 f"{self.file}: cannot be written ({error.strerror}); what was measured "
                 "before is kept: make room and run again"
             ) from error
-
-
-def check_settings(file, settings):
-    """Refuses a folder whose results come from other settings, else writes them there.
-
-    Arguments
-    ---------
-    file : str | Path
-        A JSON file in the results folder.
-    settings : dict
-        Of plain values: all that decides about the results.
-
-    Returns
-    -------
-    None
-        ConfigError names the keys that differ.
-    """
-    file, settings = Path(file), json.loads(json.dumps(settings))
-    if file.exists():
-        try:
-            before = dict(json.loads(file.read_text(encoding="utf-8")))
-        except (TypeError, ValueError) as error:
-            raise ConfigError(
-                f"{file}: damaged; delete its folder or give another --output_folder"
-            ) from error
-        keys = sorted(before.keys() | settings.keys())
-        changed = [k for k in keys if before.get(k) != settings.get(k)]
-        if changed:
-            raise ConfigError(
-                f"{file.parent}: holds results of other settings "
-                f"({', '.join(changed)}); give another --output_folder or delete it"
-            )
-    else:
-        atomic.write(file, json.dumps(settings, indent=2) + "\n")
 
 
 def _whole_lines(file):

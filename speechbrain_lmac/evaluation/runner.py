@@ -6,7 +6,6 @@ import os
 import sys
 from pathlib import Path
 
-import ruamel.yaml
 import speechbrain as sb
 from hyperpyyaml import resolve_references
 from speechbrain.utils.distributed import (
@@ -20,10 +19,10 @@ from tqdm import tqdm
 
 from speechbrain_lmac import __version__, atomic, checkpoint
 from speechbrain_lmac.errors import AudioInputError, ConfigError, UserError
-from speechbrain_lmac.evaluation import report
+from speechbrain_lmac.evaluation import report, settings
 from speechbrain_lmac.evaluation.clips import dataset_module, load_clips
 from speechbrain_lmac.evaluation.conditions import generator
-from speechbrain_lmac.evaluation.journal import Journal, check_settings
+from speechbrain_lmac.evaluation.journal import Journal
 from speechbrain_lmac.evaluation.measure import Measurement
 from speechbrain_lmac.interpreter import LMACZSInterpreter
 from speechbrain_lmac.training import load_settings
@@ -31,7 +30,6 @@ from speechbrain_lmac.training import load_settings
 logger = logging.getLogger(__name__)
 
 _MEMORY = 8  # clips whose masks are kept for the control that takes another clip's
-_NO_RESULT = ("output_folder", "data_folder", "pairs_per_pass", "bootstrap_samples")
 
 
 def run(arguments):
@@ -99,6 +97,7 @@ class Evaluation:
     """
 
     def __init__(self, hparams, device="cpu"):
+        settings.check(hparams)
         self.hparams, self.folder = hparams, Path(hparams["output_folder"])
         dataset = hparams["dataset"]
         self.classes = dataset_module(dataset).CLASSES
@@ -106,7 +105,7 @@ class Evaluation:
             hparams["interpreter"], run_opts={"device": device}
         )
         classifier = self.interpreter.mods.classifier
-        self.conditions = chosen(
+        self.conditions = settings.chosen(
             hparams["conditions"], hparams["known_conditions"], "condition"
         )
         for name, condition in list(self.conditions.items()):
@@ -115,7 +114,7 @@ class Evaluation:
                 del self.conditions[name]
         makers = {"lmac_zs": lambda: self.interpreter.explainer}
         makers |= hparams["explainers"]
-        makers = chosen(hparams["methods"], makers, "method")
+        makers = settings.chosen(hparams["methods"], makers, "method")
         self.clips = load_clips(
             dataset,
             hparams["data_folder"],
@@ -127,7 +126,7 @@ class Evaluation:
         self.measurement = Measurement(
             self.interpreter,
             makers,
-            classifier.embed_text(prompts(hparams["template"], self.classes)),
+            classifier.embed_text(settings.prompts(hparams["template"], self.classes)),
             hparams["domains"],
             hparams["curve_fractions"],
             hparams["pairs_per_pass"],
@@ -143,18 +142,16 @@ class Evaluation:
         resolved : str
             The yaml with overrides in and references out.
         """
-        top = ruamel.yaml.YAML().compose(resolved).value
-        settings = {key.value: _values(node) for key, node in top}
-        settings = {k: v for k, v in settings.items() if k not in _NO_RESULT}
-        settings["clips heard"] = _digest("\n".join(self.chosen))
-        settings["classifier weights"] = checkpoint.fingerprint(
-            self.interpreter.mods.classifier
+        mods = self.interpreter.mods
+        known = {
+            "clips heard": hashlib.sha256("\n".join(self.chosen).encode()).hexdigest(),
+            "classifier weights": checkpoint.fingerprint(mods.classifier),
+            "decoder weights": checkpoint.fingerprint(mods.decoder),
+            "version": __version__,
+        }
+        settings.check_unchanged(
+            self.folder / "settings.json", settings.plain(resolved) | known
         )
-        settings["decoder weights"] = checkpoint.fingerprint(
-            self.interpreter.mods.decoder
-        )
-        settings["version"] = __version__
-        check_settings(self.folder / "settings.json", settings)
         atomic.write(self.folder / "hyperparams.yaml", resolved)
         environment = sb.utils.logger.get_environment_description()
         atomic.write(self.folder / "env.log", environment)
@@ -249,69 +246,3 @@ class Evaluation:
                 except AudioInputError:
                     continue
         return None
-
-
-def chosen(names, known, what):
-    """The entries of a map that a list names.
-
-    Arguments
-    ---------
-    names : list of str
-        In their order.
-    known : dict
-        By name.
-    what : str
-        For the message.
-
-    Returns
-    -------
-    dict
-        ConfigError for a name that the map does not have, or no name at all.
-    """
-    listed = ", ".join(known)
-    for name in names:
-        if name not in known:
-            raise ConfigError(f"{what} '{name}' is unknown: choose from {listed}")
-    if not names:
-        raise ConfigError(f"no {what} is chosen: choose from {listed}")
-    return {name: known[name] for name in names}
-
-
-def prompts(template, classes):
-    """Class names in a template.
-
-    Arguments
-    ---------
-    template : str
-        With one ``{}``; ConfigError for another.
-    classes : sequence of str
-        In natural words.
-
-    Returns
-    -------
-    list of str
-
-    Example
-    -------
-    >>> prompts("the sound of {}", ["rain"])
-    ['the sound of rain']
-    """
-    if str(template).count("{}") != 1:
-        raise ConfigError(f"template '{template}': give a sentence with one {{}}")
-    return [template.replace("{}", name) for name in classes]
-
-
-def _values(node):
-    """A yaml node as plain values; what is built keeps its tag."""
-    if isinstance(node, ruamel.yaml.MappingNode):
-        values = {key.value: _values(value) for key, value in node.value}
-    elif isinstance(node, ruamel.yaml.SequenceNode):
-        values = [_values(value) for value in node.value]
-    else:
-        values = node.value
-    tag = str(node.tag)
-    return {tag: values} if tag.startswith("!") else values
-
-
-def _digest(text):
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,162 @@
+"""The settings of an evaluation: what they may be, and that they stay the same."""
+
+import json
+from pathlib import Path
+
+import ruamel.yaml
+
+from speechbrain_lmac import atomic
+from speechbrain_lmac.errors import ConfigError
+
+_NO_RESULT = ("output_folder", "data_folder", "pairs_per_pass", "bootstrap_samples")
+
+
+def check(hparams):
+    """Values that would fail late, or mean nothing.
+
+    Arguments
+    ---------
+    hparams : dict
+        The loaded yaml.
+
+    Returns
+    -------
+    None
+        ConfigError names the first that cannot be used.
+    """
+    for name in ("conditions", "methods", "domains", "curve_fractions", "folds"):
+        value = hparams[name]
+        if not isinstance(value, list) and not (name == "folds" and value is None):
+            raise ConfigError(f'{name} is {value}: give a list, as --{name} "[...]"')
+    for name in ("clips", "pairs_per_pass", "bootstrap_samples"):
+        value = hparams[name]
+        if name == "clips" and value is None:
+            continue
+        if not isinstance(value, int) or value < 1:
+            raise ConfigError(f"{name} is {value}: give a whole number, at least 1")
+    fractions = hparams["curve_fractions"]
+    if sorted({0.0, *fractions, 1.0}) != [0.0, *fractions, 1.0]:
+        raise ConfigError(f"curve_fractions {fractions}: give rising ones in 0 to 1")
+
+
+def chosen(names, known, what):
+    """The entries of a map that a list names.
+
+    Arguments
+    ---------
+    names : list of str
+        In their order.
+    known : dict
+        By name.
+    what : str
+        For the message.
+
+    Returns
+    -------
+    dict
+        ConfigError for a name that the map does not have, or no name at all.
+
+    Example
+    -------
+    >>> chosen(["b"], {"a": 1, "b": 2}, "method")
+    {'b': 2}
+    """
+    listed = ", ".join(known)
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"{what} '{name}' is unknown: choose from {listed}")
+    if not names:
+        raise ConfigError(f"no {what} is chosen: choose from {listed}")
+    return {name: known[name] for name in names}
+
+
+def prompts(template, classes):
+    """Class names in a template.
+
+    Arguments
+    ---------
+    template : str
+        With one ``{}``; ConfigError for another.
+    classes : sequence of str
+        In natural words.
+
+    Returns
+    -------
+    list of str
+
+    Example
+    -------
+    >>> prompts("the sound of {}", ["rain"])
+    ['the sound of rain']
+    """
+    if str(template).count("{}") != 1:
+        raise ConfigError(f"template '{template}': give a sentence with one {{}}")
+    return [template.replace("{}", name) for name in classes]
+
+
+def plain(resolved):
+    """What decides about the results in a yaml, as plain values.
+
+    Arguments
+    ---------
+    resolved : str
+        A HyperPyYAML file with its references resolved.
+
+    Returns
+    -------
+    dict
+        By key; an object keeps its tag.
+
+    Example
+    -------
+    >>> plain("a: 1\\nb: !new:dict {c: 2}\\noutput_folder: results")
+    {'a': '1', 'b': {'!new:dict': {'c': '2'}}}
+    """
+    top = _values(ruamel.yaml.YAML().compose(resolved))
+    return {key: value for key, value in top.items() if key not in _NO_RESULT}
+
+
+def check_unchanged(file, settings):
+    """Refuses a folder whose results come from other settings, else writes them there.
+
+    Arguments
+    ---------
+    file : str | Path
+        A JSON file in the results folder.
+    settings : dict
+        Of plain values: all that decides about the results.
+
+    Returns
+    -------
+    None
+        ConfigError names the keys that differ.
+    """
+    file = Path(file)
+    if not file.exists():
+        atomic.write(file, json.dumps(settings, indent=2) + "\n")
+        return
+    try:
+        before = dict(json.loads(file.read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{file}: damaged; delete its folder or give another --output_folder"
+        ) from error
+    keys = sorted(before.keys() | settings.keys())
+    changed = [key for key in keys if before.get(key) != settings.get(key)]
+    if changed:
+        raise ConfigError(
+            f"{file.parent}: holds results of other settings ({', '.join(changed)}); "
+            "give another --output_folder or delete it"
+        )
+
+
+def _values(node):
+    """A yaml node as plain values; what is built keeps its tag."""
+    if isinstance(node, ruamel.yaml.MappingNode):
+        values = {key.value: _values(value) for key, value in node.value}
+    elif isinstance(node, ruamel.yaml.SequenceNode):
+        values = [_values(value) for value in node.value]
+    else:
+        values = node.value
+    tag = str(node.tag)
+    return {tag: values} if tag.startswith("!") else values
