@@ -92,13 +92,14 @@ class ScoreCAM(CAM):
             Unit vectors [N, D].
         """
         masking, out = self.maskings[scene.domain], []
+        levels = masking.compress(scene.energies)
         for b, k in zip(
             clip.split(self.pairs_per_pass),
             channel.split(self.pairs_per_pass),
             strict=True,
         ):
             masks = unit_range(self.up(maps[b, k].unsqueeze(1), scene)).squeeze(1)
-            kept = masking.keep(self.carry(masks, scene), scene.energies[b])
+            kept = masking.expand(self.carry(masks, scene) * levels[b])
             out.append(self.classifier.encode(kept, scene.domain).embedding)
         return torch.cat(out)
 
@@ -119,9 +120,9 @@ class ScoreCAM(CAM):
         constant = maps.amax((-2, -1)) == maps.amin((-2, -1))
         channel = channel.expand_as(score)
         constant = constant.unsqueeze(1).expand(*score.shape[:2], -1)
-        score = score.masked_fill(constant.gather(2, channel), -torch.inf)
-        # not a number only where every channel is constant
-        weights = score.softmax(-1).nan_to_num(0.0)
+        # finite: if all are constant the map is constant too, and not a number nowhere
+        lowest = torch.finfo(score.dtype).min
+        weights = score.masked_fill(constant.gather(2, channel), lowest).softmax(-1)
         spread = weights.new_zeros(constant.shape)
         return self.combine(spread.scatter(2, channel, weights), maps, scene)
 
