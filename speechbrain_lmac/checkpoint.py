@@ -99,7 +99,7 @@ def export(folder, decoder, classifier, settings):
     atomic.write(folder / "hyperparams.yaml", "\n".join(lines) + "\n")
 
 
-def load(folder, device="cpu"):
+def load(folder, device="cpu", classifier=None):
     """Builds what ``export`` wrote.
 
     Arguments
@@ -108,6 +108,9 @@ def load(folder, device="cpu"):
         With ``hyperparams.yaml`` and ``decoder.safetensors``.
     device : str
         Where classifier and decoder go.
+    classifier : ZeroShotClassifier, optional
+        The one that the decoder was trained for, in place of the one that the yaml
+        names; the only way for a class from outside this package.
 
     Returns
     -------
@@ -117,7 +120,8 @@ def load(folder, device="cpu"):
         trained for another classifier. Both name file and remedy in one line.
     """
     file = Path(folder, "hyperparams.yaml")
-    parts = safe_yaml.read(file)
+    given = {} if classifier is None else {"classifier": classifier}
+    parts = safe_yaml.read(file, given)
     keys = {"classifier", "decoder", *_SETTINGS}
     if set(parts) != keys:
         wrong = ", ".join(sorted(set(parts) ^ keys))

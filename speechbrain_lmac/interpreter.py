@@ -80,7 +80,14 @@ class LMACZSInterpreter(Pretrained):
         )
 
     @classmethod
-    def from_hparams(cls, source="mini", savedir=None, run_opts=None, revision=None):
+    def from_hparams(
+        cls,
+        source="mini",
+        savedir=None,
+        run_opts=None,
+        revision=None,
+        classifier=None,
+    ):
         """Loads the embedded default, or what a training exported.
 
         Arguments
@@ -95,6 +102,9 @@ class LMACZSInterpreter(Pretrained):
         revision : str, optional
             Commit, tag or branch of a repository: pin a commit for the same model
             tomorrow.
+        classifier : ZeroShotClassifier, optional
+            The one that the decoder was trained for, if its class is not of this
+            package: what a folder names is never imported from elsewhere.
 
         Returns
         -------
@@ -109,8 +119,9 @@ class LMACZSInterpreter(Pretrained):
             folder = Path(source)
         else:
             folder = _download(str(source), savedir, revision)
-        classifier, decoder, settings = checkpoint.load(folder)
-        return cls({"classifier": classifier, "decoder": decoder}, settings, run_opts)
+        parts = checkpoint.load(folder, classifier=classifier)
+        modules = {"classifier": parts.classifier, "decoder": parts.decoder}
+        return cls(modules, parts.settings, run_opts)
 
     def interpret_file(self, path, prompts):
         """Explains a recording.

@@ -19,16 +19,21 @@ from speechbrain_lmac.errors import CheckpointError, ConfigError
 
 _STANDARD = "tag:yaml.org,2002:"
 _PLAIN = [_STANDARD + kind for kind in ("str", "int", "float", "bool", "null")]
-_ALLOWED = "plain values, !ref <key> and !new:speechbrain_lmac. models are"
+_ALLOWED = (
+    "plain values, !ref <key> and !new:speechbrain_lmac. models are; give a classifier "
+    "of your own to from_hparams: classifier="
+)
 
 
-def read(file):
+def read(file, given=None):
     """Builds what a yaml describes, as long as it describes nothing but our models.
 
     Arguments
     ---------
     file : str | Path
         A map at its top.
+    given : dict, optional
+        Values of some keys, in place of what the yaml says of them, which is not read.
 
     Returns
     -------
@@ -56,12 +61,17 @@ def read(file):
         raise ConfigError(f"{file}: not a yaml file; export it again") from error
     if not isinstance(root, MappingNode) or root.tag != _STANDARD + "map":
         raise ConfigError(f"{file}: not a map of settings; export it again")
+    given = given or {}
     known = set()
     for key, value in _pairs(root, file):
-        _check(value, known, file)
+        if key not in given:
+            _check(value, known, file)
         known.add(key)
     built = {}
     for key, value in root.value:
+        if key.value in given:
+            built[key.value] = given[key.value]
+            continue
         try:
             built[key.value] = _build(value, built, yaml.constructor)
         except (AttributeError, RuntimeError, TypeError, ValueError) as error:
