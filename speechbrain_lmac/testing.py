@@ -186,3 +186,46 @@ def random_hf(seed=0):
         save_file(network.state_dict(), file, metadata={"format": "pt"})
         classifier = HFCLAP(folder)
     return _experienced(classifier)
+
+
+def short_training(folder, sounds=("rain", "siren", "clock tick", "helicopter")):
+    """What a training of seconds needs: a tiny classifier, sounds of less than one.
+
+    Arguments
+    ---------
+    folder : str or Path
+        Gets ``mini``, the classifier, and ``ESC-50``, that data set's layout with eight
+        clips in its first fold and four in its third.
+    sounds : sequence of str
+        Classes of :mod:`speechbrain_lmac.data.synth`.
+
+    Returns
+    -------
+    dict
+        Overrides of ``hparams/lmac_zs_mini.yaml``.
+    """
+    from speechbrain_lmac import audio, checkpoint
+    from speechbrain_lmac.data import synth
+
+    folder, rate, seconds = Path(folder), 16000, 0.8
+    checkpoint.save_mini(random_classifier(), folder / "mini")
+    table = ["filename,fold,category"]
+    for fold, copies in ((1, 2), (3, 1)):
+        for index, name in enumerate(sounds):
+            for copy in range(copies):
+                file = f"{fold}-{index}-{copy}.wav"
+                sound = synth.synthesise(name, 10 * fold + copy, seconds, rate)
+                audio.write(folder / "ESC-50" / "audio" / file, sound, rate)
+                table.append(f"{file},{fold},{name.replace(' ', '_')}")
+    (folder / "ESC-50" / "meta").mkdir()
+    (folder / "ESC-50" / "meta" / "esc50.csv").write_text("\n".join(table) + "\n")
+    return {
+        "data_folder": str(folder / "ESC-50"),
+        "classifier_folder": str(folder / "mini"),
+        "clip_seconds": seconds / 2,
+        "decoder": "{width: 16, fine_width: 8}",
+        "train_folds": [1],
+        "train_dataloader_options": "{batch_size: 3}",
+        "bank_size": 3,
+        "valid_sentences": len(sounds),
+    }

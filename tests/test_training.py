@@ -9,56 +9,31 @@ import pytest
 import torch
 from speechbrain.utils.checkpoints import Checkpointer
 
-from speechbrain_lmac import LMACZSInterpreter, audio, checkpoint, training
+from speechbrain_lmac import LMACZSInterpreter, checkpoint, training
 from speechbrain_lmac.brain import LMACZSBrain
 from speechbrain_lmac.classifiers.mini import Mini
-from speechbrain_lmac.data import synth
 from speechbrain_lmac.errors import ConfigError
 from speechbrain_lmac.metrics import METRICS
 from speechbrain_lmac.pairing import PaperObjective, SceneObjective
-from speechbrain_lmac.testing import random_classifier
+from speechbrain_lmac.testing import short_training
 
 YAML = str(Path(__file__).resolve().parents[1] / "hparams" / "lmac_zs_mini.yaml")
 SOUNDS = ["rain", "siren", "clock tick", "helicopter"]
 RATE, SECONDS = 16000, 0.4
-SMALL = {
-    "clip_seconds": SECONDS,
-    "decoder": "{width: 16, fine_width: 8}",
-    "train_folds": [1],
-    "train_dataloader_options": "{batch_size: 3}",
-    "bank_size": 3,
-    "valid_sentences": 4,
-}
+SMALL = {}  # overrides, known once the data are there
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """A tiny classifier, and ESC-50's layout with two folds of synthesised sounds."""
     folder = tmp_path_factory.mktemp("data")
-    checkpoint.save_mini(random_classifier(), folder / "mini")
-    table = ["filename,fold,category"]
-    for fold, copies in ((1, 2), (3, 1)):
-        for index, name in enumerate(SOUNDS):
-            for copy in range(copies):
-                file = f"{fold}-{index}-{copy}.wav"
-                sound = synth.synthesise(name, 10 * fold + copy, 2 * SECONDS, RATE)
-                audio.write(folder / "ESC-50" / "audio" / file, sound, RATE)
-                table.append(f"{file},{fold},{name.replace(' ', '_')}")
-    (folder / "ESC-50" / "meta").mkdir()
-    (folder / "ESC-50" / "meta" / "esc50.csv").write_text("\n".join(table) + "\n")
+    SMALL.update(short_training(folder, SOUNDS))
     return folder
 
 
 def arguments(data, output, *flags, epochs=2, yaml=YAML, **overrides):
     """The command line of a short training."""
-    given = {
-        "data_folder": data / "ESC-50",
-        "classifier_folder": data / "mini",
-        "output_folder": output,
-        "number_of_epochs": epochs,
-        **SMALL,
-        **overrides,
-    }
+    given = SMALL | {"output_folder": output, "number_of_epochs": epochs} | overrides
     return [str(yaml), *(f"--{key}={value}" for key, value in given.items()), *flags]
 
 
