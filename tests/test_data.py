@@ -8,7 +8,12 @@ import torch
 from speechbrain_lmac import audio
 from speechbrain_lmac.data import pipeline, synth
 from speechbrain_lmac.data.manifests import captions
-from speechbrain_lmac.data.pipeline import ClipReader, caption_cells, clip_dataset
+from speechbrain_lmac.data.pipeline import (
+    ClipReader,
+    caption_cells,
+    clip_dataset,
+    has_classes,
+)
 from speechbrain_lmac.data.prepare import prepare_manifests
 from speechbrain_lmac.data.sentences import SentenceBank
 from speechbrain_lmac.errors import ConfigError, ManifestError
@@ -179,6 +184,26 @@ def test_a_data_root(clip, tmp_path):
         clip_dataset(manifest, ClipReader(RATE, 0.05))
 
 
+def test_any_sign_in_a_caption(clip, tmp_path):
+    """SpeechBrain's own reader takes a dollar sign for a placeholder."""
+    said = "{a} $5 bill, $data_root: 100 % \\n"
+    rows = [("a", clip("a.wav", 400), f'"{said}"')]
+    (item,) = clip_dataset(write_manifest(tmp_path, rows), ClipReader(RATE, 0.05))
+    assert item["captions"] == said
+    embedder = Embedder()
+    bank, _ = SentenceBank([said, "b"], embedder, ("of {}",)).draw([said])
+    assert f"of {said}" in drawn(embedder, bank)
+
+
+@pytest.mark.parametrize(("labels", "classes"), [("xy", True), (["x", ""], False)])
+def test_clips_of_classes_have_labels(clip, tmp_path, labels, classes):
+    path = clip("a.wav", 400)
+    rows = [f"{i},0.05,{path},rain,,{label}\n" for i, label in enumerate(labels)]
+    (tmp_path / "m.csv").write_text(HEADER + "".join(rows))
+    dataset = clip_dataset(tmp_path / "m.csv", ClipReader(RATE, 0.05))
+    assert has_classes(dataset) == classes
+
+
 def test_prepare_manifests(tmp_path, monkeypatch):
     monkeypatch.setattr(synth, "make_dataset", lambda *given: given)
     assert prepare_manifests(tmp_path, None, clips_per_sound=7, seed=5) == (
@@ -211,9 +236,6 @@ class Embedder:
         made = torch.randn(len(sentences), 4, generator=self.draw)
         self.vectors.update(zip(sentences, made, strict=True))
         return made
-
-    def prompts(self, names):
-        return [f"sound: {name}" for name in names]
 
 
 CELLS = ["rain | it rains | raindrops", "wind", "a dog | barking", "a bell", "snoring"]
@@ -296,7 +318,7 @@ def test_a_cell_that_was_never_seen():
 
 def test_first():
     embedder = Embedder()
-    sentences = SentenceBank(CELLS, embedder)
+    sentences = SentenceBank(CELLS, embedder, ("sound: {}", "{}"))
     assert drawn(embedder, sentences.first(3)) == [
         "sound: rain",
         "sound: wind",

@@ -50,8 +50,8 @@ class SentenceBank:
         prompt : torch.Tensor
             Number in the bank of each clip's caption [B].
         """
-        cells = list(dict.fromkeys(batch_cells))
-        others = [cell for cell in self.captions if cell not in set(cells)]
+        own = dict.fromkeys(batch_cells)
+        cells, others = list(own), [cell for cell in self.captions if cell not in own]
         cells += self._some(others, max(0, self.size - len(cells)))
         template = self._some(self.templates, 1)[0]
         sentences = [
