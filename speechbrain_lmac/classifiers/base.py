@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn as nn
 
+from speechbrain_lmac.errors import ConfigError
+
 
 @dataclass
 class AudioEncoding:
@@ -78,6 +80,21 @@ class ZeroShotClassifier(nn.Module, ABC):
         -------
         AudioEncoding
         """
+
+    def audio_blocks(self):
+        """The audio encoder's blocks, for cascading randomisation.
+
+        Returns
+        -------
+        list of (str, nn.Module)
+            Names and modules from the top, the projection, down to the input; no
+            weight of the audio encoder is outside them. ConfigError where a backend
+            does not say.
+        """
+        raise ConfigError(
+            f"classifier '{self.name}' does not name the blocks of its audio encoder; "
+            "give it audio_blocks()"
+        )
 
     def freeze(self):
         """Evaluation mode for good, and no parameter that takes a gradient."""

@@ -200,6 +200,13 @@ class MiniCLAP(ZeroShotClassifier):
         mel = self.to_mel(energies) if domain == "stft" else energies
         return AudioEncoding(*self.audio(mel))
 
+    def audio_blocks(self):
+        """Projection, the four stages from the coarsest, and what comes before them."""
+        audio = self.audio
+        stages = [(f"stage {i}", s) for i, s in enumerate(audio.stages, start=1)]
+        stem = ("stem", nn.ModuleList([audio.norm, audio.stem]))
+        return [("projection", audio.project), *reversed(stages), stem]
+
 
 class Mini(MiniCLAP):
     """A :class:`MiniCLAP` as ``checkpoint.save_mini`` wrote it; "mini" is the embedded.
