@@ -156,6 +156,9 @@ def _build(amodel, text_config):
     for part in _UNUSED:
         if hasattr(audio, part):
             delattr(audio, part)
+    for module in audio.modules():  # 0 or -100: an integer says that it is not learned
+        if getattr(module, "attn_mask", None) is not None:
+            module.attn_mask = module.attn_mask.to(torch.int8)
     text = RobertaModel(RobertaConfig(**_ROBERTA | text_config))
     widths = {"HTSAT-tiny": 768, "HTSAT-base": 1024, "PANN-14": 2048}
     network = nn.ModuleDict(
