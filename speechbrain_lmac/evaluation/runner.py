@@ -1,6 +1,7 @@
 """An evaluation from its yaml: clips, conditions, explainers, results."""
 
 import hashlib
+import json
 import logging
 import os
 import sys
@@ -153,8 +154,8 @@ class Evaluation:
             self.folder / "settings.json", settings.plain(resolved) | known
         )
         atomic.write(self.folder / "hyperparams.yaml", resolved)
-        environment = sb.utils.logger.get_environment_description()
-        atomic.write(self.folder / "env.log", environment)
+        versions = json.dumps(settings.versions(), indent=2)
+        atomic.write(self.folder / "versions.json", versions + "\n")
 
     def measure(self):
         """Measures the clips that no process has measured yet, this process its share.
@@ -198,9 +199,9 @@ class Evaluation:
         rows = []
         for name in self.conditions:
             hearing = self._hear(clip, name)
-            for domain in self.hparams["domains"]:
-                reference = self._mask(clip, name, domain, hearing)
-                other = self._other_mask(clip, name, domain)
+            references = self._references(clip, name, hearing)
+            others = self._other_references(clip, name)
+            for domain, reference in references.items():
                 about = {
                     "clip": clip,
                     "condition": name,
@@ -208,6 +209,7 @@ class Evaluation:
                     "predicted": self.classes[hearing.predicted],
                     "explained": self.classes[hearing.explained],
                 }
+                other = others[domain].mask if others else None
                 found = self.measurement.rows(hearing, domain, reference, other)
                 rows += [about | row for row in found]
         return rows
@@ -222,27 +224,30 @@ class Evaluation:
             label = self.classes.index(self.clips.label(clip))
         return self.measurement.hear(sound, label)
 
-    def _mask(self, clip, condition, domain, hearing=None):
-        """The mask of LMAC-ZS for a clip, and its seconds; made once."""
-        known = self._masks.setdefault(clip, {})
-        while len(self._masks) > _MEMORY:
-            self._masks.pop(next(iter(self._masks)))
-        if (condition, domain) not in known:
+    def _references(self, clip, condition, hearing=None):
+        """The masks of LMAC-ZS for a clip, by domain; made once."""
+        key = clip, condition
+        if key not in self._masks:
             hearing = hearing or self._hear(clip, condition)
-            known[condition, domain] = self.measurement.reference(hearing, domain)
-        return known[condition, domain]
+            self._masks[key] = {
+                domain: self.measurement.reference(hearing, domain)
+                for domain in self.hparams["domains"]
+            }
+            while len(self._masks) > _MEMORY * len(self.conditions):
+                del self._masks[next(iter(self._masks))]
+        return self._masks[key]
 
-    def _other_mask(self, clip, condition, domain):
-        """The mask of LMAC-ZS for the nearest clip before this of another class.
+    def _other_references(self, clip, condition):
+        """Those for the nearest clip before this one that is of another class.
 
-        None where there is no such clip that can be read.
+        None where no such clip can be read.
         """
         place = self.chosen.index(clip)
         before = self.chosen[place - 1 :: -1] if place else []
         for other in [*before, *self.chosen[:place:-1]]:
             if self.clips.label(other) != self.clips.label(clip):
                 try:
-                    return self._mask(other, condition, domain).mask
+                    return self._references(other, condition)
                 except AudioInputError:
                     continue
         return None

@@ -1,6 +1,8 @@
 """The settings of an evaluation: what they may be, and that they stay the same."""
 
 import json
+import platform
+from importlib.metadata import version
 from pathlib import Path
 
 import ruamel.yaml
@@ -8,6 +10,10 @@ import ruamel.yaml
 from speechbrain_lmac import atomic
 from speechbrain_lmac.errors import ConfigError
 
+_PACKAGES = (
+    "speechbrain-lmac speechbrain torch torchaudio torchmetrics captum numpy scipy "
+    "pandas matplotlib"
+).split()
 _NO_RESULT = ("output_folder", "data_folder", "pairs_per_pass", "bootstrap_samples")
 
 
@@ -148,6 +154,22 @@ def check_unchanged(file, settings):
             f"{file.parent}: holds results of other settings ({', '.join(changed)}); "
             "give another --output_folder or delete it"
         )
+
+
+def versions():
+    """Of Python and of the packages that results depend on.
+
+    Returns
+    -------
+    dict of str to str
+
+    Example
+    -------
+    >>> versions()["torch"] == version("torch")
+    True
+    """
+    found = {"python": platform.python_version(), "machine": platform.platform()}
+    return found | {name: version(name) for name in _PACKAGES}
 
 
 def _values(node):
