@@ -15,7 +15,7 @@ from speechbrain_lmac.explainers.gradients import IntegratedGradients, SmoothGra
 from speechbrain_lmac.explainers.lmac_zs import LMACZS
 from speechbrain_lmac.explainers.saliency import to_masks
 from speechbrain_lmac.explainers.scorecam import GScoreCAM, ScoreCAM
-from speechbrain_lmac.testing import random_classifier
+from speechbrain_lmac.testing import random_classifier, random_laion
 
 PROMPTS = ["a dog barking", "rain"]
 SALIENCY = {
@@ -208,6 +208,31 @@ def test_silent_clip(classifier, text, explain, domain):
 
 def test_maps_of_silence_are_dark(classifier, text, explain_by_map, domain):
     assert not explain_by_map(listen(classifier, 0 * hum(), domain), text).any()
+
+
+# ---- a transformer, with maps of both signs ----
+
+
+@pytest.fixture(scope="module")
+def transformer():
+    return random_laion()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        GradCAM,
+        GradCAMPlusPlus,
+        partial(GScoreCAM, top=0.005),
+        partial(SmoothGrad, samples=2),
+        partial(IntegratedGradients, steps=2),
+    ],
+)
+def test_any_backend(transformer, make):
+    scene = hear(transformer, transformer.stft(hum(1, 9600)).abs(), "mel")
+    text = transformer.embed_text(PROMPTS[:1])
+    masks = are_masks(make(transformer)(scene, text), scene, prompts=1)
+    assert masks.any() and (masks < 1).any()
 
 
 # ---- from maps to masks ----
