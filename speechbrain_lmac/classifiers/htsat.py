@@ -19,7 +19,17 @@ STRIDES = (4, 8, 16, 32)
 
 
 def fold(x):
-    """Quarters of time, one above the other: [B, C, F, T] to [B, C, 4 F, T / 4].
+    """Puts the four quarters of time one above the other.
+
+    Arguments
+    ---------
+    x : torch.Tensor
+        [B, C, F, T] in order of frequency and time.
+
+    Returns
+    -------
+    torch.Tensor
+        [B, C, 4 F, T / 4].
 
     Example
     -------
@@ -32,7 +42,18 @@ def fold(x):
 
 
 def unfold(x):
-    """The inverse of :func:`fold`: [B, C, 4 F, T / 4] to [B, C, F, T]."""
+    """The inverse of :func:`fold`.
+
+    Arguments
+    ---------
+    x : torch.Tensor
+        [B, C, 4 F, T / 4].
+
+    Returns
+    -------
+    torch.Tensor
+        [B, C, F, T] in order of frequency and time.
+    """
     return x.unflatten(2, (QUARTERS, -1)).transpose(2, 3).flatten(3, 4)
 
 
