@@ -2,11 +2,13 @@
 
 import logging
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 
 from speechbrain_lmac import audio
-from speechbrain_lmac.data import pipeline, synth
+from speechbrain_lmac.data import pipeline
 from speechbrain_lmac.data.manifests import captions
 from speechbrain_lmac.data.pipeline import (
     ClipReader,
@@ -14,7 +16,8 @@ from speechbrain_lmac.data.pipeline import (
     clip_dataset,
     has_classes,
 )
-from speechbrain_lmac.data.prepare import prepare_manifests
+from speechbrain_lmac.data.published import Clip, build_manifest
+from speechbrain_lmac.data.seeded import reseed
 from speechbrain_lmac.data.sentences import SentenceBank
 from speechbrain_lmac.errors import ConfigError, ManifestError
 
@@ -119,6 +122,25 @@ def test_the_rate_is_the_classifiers(clip):
     assert len(ClipReader(16000, 0.05)(clip("a.wav", 400))) == 800
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+def test_any_file_through_a_manifest(tmp_path, suffix, rate, channels):
+    """A tone comes back at its pitch, level and length, whatever it was stored as."""
+    path = tmp_path / "Übung 1, 犬 & (dog)" / f" l'été $5.{suffix}"
+    path.parent.mkdir()
+    tone = 0.25 * np.sin(2 * np.pi * 440 * np.arange(rate // 2) / rate)
+    soundfile.write(path, np.stack([tone, -0.2 * tone][:channels], 1), rate)
+    rows = build_manifest([Clip(path, ["a tone"], "")], tmp_path / "m.csv")
+    assert rows.duration[0] == pytest.approx(0.5, abs=0.06)  # mp3 has whole frames
+    (item,) = clip_dataset(tmp_path / "m.csv", ClipReader(16000, 0.4))
+    spectrum = torch.fft.rfft(item["sig"]).abs()
+    assert item["sig"].shape == (6400,)
+    assert spectrum.argmax() == 440 * 0.4
+    level = 0.25 if channels == 1 else 0.1  # the mean of the channels
+    assert item["sig"][1600:4800].abs().max() == pytest.approx(level, rel=0.15)
+
+
 # ---- datasets ----
 
 
@@ -204,23 +226,6 @@ def test_clips_of_classes_have_labels(clip, tmp_path, labels, classes):
     assert has_classes(dataset) == classes
 
 
-def test_prepare_manifests(tmp_path, monkeypatch):
-    monkeypatch.setattr(synth, "make_dataset", lambda *given: given)
-    assert prepare_manifests(tmp_path, None, clips_per_sound=7, seed=5) == (
-        tmp_path,
-        7,
-        5,
-    )
-    with pytest.raises(ConfigError, match=r"valid_folds is \[\]"):
-        (tmp_path / "meta").mkdir()
-        (tmp_path / "audio").mkdir()
-        audio.write(tmp_path / "audio" / "a.wav", ramp(400), RATE)
-        (tmp_path / "meta" / "esc50.csv").write_text(
-            "filename,fold,category\na.wav,1,dog\n"
-        )
-        prepare_manifests(tmp_path / "save", tmp_path, [1], [])
-
-
 # ---- sentences ----
 
 
@@ -266,6 +271,16 @@ def test_a_bank_has_one_sentence_of_a_cell():
         assert prompt[0] == prompt[2] != prompt[1]
         seen |= set(texts)
     assert seen == {caption for cell in CELLS for caption in captions(cell)}
+
+
+def test_each_epoch_draws_one_of_a_clips_captions():
+    embedder = Embedder()
+    sentences, drawn_first = SentenceBank(CELLS, embedder, size=2), set()
+    for epoch in range(30):
+        reseed(0, epoch, 0)
+        bank, prompt = sentences.draw(CELLS[:1])
+        drawn_first.add(drawn(embedder, bank)[prompt[0]])
+    assert drawn_first == set(captions(CELLS[0]))
 
 
 def test_a_bank_is_no_smaller_than_its_batch_and_no_larger_than_its_cells():

@@ -9,13 +9,13 @@ import torch
 from speechbrain_lmac import audio
 from speechbrain_lmac.data.manifests import (
     COLUMNS,
-    Clip,
-    build_manifest,
+    caption_cell,
     captions,
     read_manifest,
     write_manifest,
 )
-from speechbrain_lmac.errors import AudioInputError, ManifestError
+from speechbrain_lmac.data.published import Clip, build_manifest
+from speechbrain_lmac.errors import ManifestError
 
 
 def table(folder, count=4, missing=0, root=None):
@@ -56,6 +56,28 @@ def test_captions():
     assert captions("a dog barks") == ["a dog barks"]
     assert captions("a dog barks | woof |  | rain") == ["a dog barks", "woof", "rain"]
     assert captions("") == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ["a dog barks", "woof"],
+        ["rain | wind", "a || b ||| c"],
+        ["|", "| a", "b |", "| | |"],
+        ["On|on", "$5 and 100 %", "a, b", '"quoted"', "naïve Straße 犬"],
+    ],
+)
+def test_any_captions_share_a_cell(tmp_path, said):
+    cell = caption_cell(said)
+    assert captions(cell) == said
+    row = ["a", 0.1, str(tmp_path / "a.wav"), cell, "", ""]
+    audio.write(tmp_path / "a.wav", torch.zeros(100), 1000)
+    write_manifest(pd.DataFrame([row], columns=COLUMNS), tmp_path / "m.csv")
+    assert captions(read_manifest(tmp_path / "m.csv").caption[0]) == said
+
+
+def test_white_space_and_nothing_in_captions():
+    assert captions(caption_cell([" a\tdog\n barks ", "", " "])) == ["a dog barks"]
 
 
 def test_missing_columns_are_listed(tmp_path):
@@ -122,22 +144,42 @@ def test_build_finds_other_formats_and_says_what_is_short(tmp_path, caplog):
     audio.write(tmp_path / "a.wav", torch.zeros(150), 1000)
     (tmp_path / "a.wav").rename(tmp_path / "b.flac")  # the content decides
     audio.write(tmp_path / "c.wav", torch.zeros(200), 1000)
-    clips = [Clip(tmp_path / f"{n}.wav", [n, n * 2], "x", n) for n in "abc"]
+    (tmp_path / "d.wav").write_text("no sound")
+    clips = [Clip(tmp_path / f"{n}.wav", [n, n * 2], "x", n) for n in "abcd"]
+    clips.append(Clip(tmp_path / "c.wav", ["c"], "z", name="z-c"))
+    clips.append(Clip(tmp_path / "c.wav", ["c"], "not wanted", name="n-c"))
+    output, unreadable = tmp_path / "out" / "m.csv", []
     with caplog.at_level(logging.WARNING):
-        manifest = build_manifest(clips, tmp_path / "out" / "m.csv", expected=5)
-    assert "2 of 5 clips are there (x: 2)" in caplog.text
-    assert list(manifest.ID) == ["b", "c"]
-    assert list(manifest.duration) == [0.15, 0.2]
+        manifest = build_manifest(clips, output, {"x": 5, "y": 1, "z": 1}, unreadable)
+    assert "3 of 7 clips are there (x: 2 of 5, y: 0 of 1, z: 1 of 1)" in caplog.text
+    listed = output.with_suffix(".missing.txt")
+    assert f"{listed} lists 2 that are not" in caplog.text
+    assert listed.read_text().splitlines() == [
+        f"{tmp_path / 'a.wav'}: missing",
+        *unreadable,
+    ]
+    assert len(unreadable) == 1 and "d.wav: cannot be read" in unreadable[0]
+    assert list(manifest.ID) == ["b", "c", "z-c"]
+    assert list(manifest.duration) == [0.15, 0.2, 0.2]
     assert captions(manifest.caption[0]) == ["b", "bb"]
-    pd.testing.assert_frame_equal(
-        read_manifest(tmp_path / "out" / "m.csv"), manifest, check_dtype=False
-    )
+    pd.testing.assert_frame_equal(read_manifest(output), manifest, check_dtype=False)
 
 
-def test_build_without_clips_or_with_a_bad_one(tmp_path):
-    with pytest.raises(ManifestError, match="not one clip"):
-        build_manifest([Clip(tmp_path / "a.wav", ["a"], "x")], tmp_path / "m.csv")
+def test_nothing_is_said_when_nothing_is_missing(tmp_path, caplog):
+    audio.write(tmp_path / "a.wav", torch.zeros(200), 1000)
+    listed = tmp_path / "m.missing.txt"
+    listed.write_text("of an earlier time")
+    build_manifest([Clip(tmp_path / "a.wav", ["a"], "x")], tmp_path / "m.csv")
+    assert not caplog.text and not listed.exists()
+
+
+def test_build_without_clips(tmp_path):
+    clips = [Clip(tmp_path / "a.wav", ["a"], "x")]
+    with pytest.raises(ManifestError, match="not one clip is there"):
+        build_manifest(clips, tmp_path / "m.csv")
     (tmp_path / "a.wav").write_text("no sound")
-    with pytest.raises(AudioInputError, match=r"a\.wav"):
-        build_manifest([Clip(tmp_path / "a.wav", ["a"], "x")], tmp_path / "m.csv")
+    with pytest.raises(ManifestError, match=r"not one clip can be read .*a\.wav"):
+        build_manifest(clips, tmp_path / "m.csv")
+    with pytest.raises(ManifestError, match="not one clip"):
+        build_manifest([], tmp_path / "m.csv")
     assert not (tmp_path / "m.csv").exists()

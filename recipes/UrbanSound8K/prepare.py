@@ -6,4 +6,4 @@ from speechbrain_lmac.data.prepare import prepare_command
 from speechbrain_lmac.data.urbansound8k import FOLDS, prepare
 
 if __name__ == "__main__":
-    sys.exit(prepare_command(prepare, FOLDS, __doc__))
+    sys.exit(prepare_command(prepare, __doc__, folds=FOLDS))

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from speechbrain_lmac.data.manifests import Clip, build_manifest, read_table
+from speechbrain_lmac.data.manifests import read_table
+from speechbrain_lmac.data.published import Clip, build_manifest
 
-CLIPS = 2000
-FOLDS = (1, 2, 3, 4, 5)
+FOLDS = dict.fromkeys(range(1, 6), 400)  # clips in each: 2000 in all
 # In the order of the data set's target numbers, in natural words.
 CLASSES = tuple(
     "dog, rooster, pig, cow, frog, cat, hen, insects, sheep, crow, "
@@ -43,7 +43,7 @@ def prepare(
     folds : Collection[int], optional
         Take these folds alone; by default all.
     unreadable : list[str], optional
-        As for ``speechbrain_lmac.data.manifests.build_manifest``.
+        As for ``speechbrain_lmac.data.published.build_manifest``.
 
     Returns
     -------
@@ -65,18 +65,16 @@ def prepare(
              ID      caption  split
     0  1-1-A-20  crying baby  fold1
     """
-    data_folder = Path(data_folder)
-    folds = FOLDS if folds is None else folds
     rows = read_table(
-        data_folder / "meta" / "esc50.csv",
+        Path(data_folder) / "meta" / "esc50.csv",
         ["filename", "fold", "category"],
         "give the folder of github.com/karolpiczak/ESC-50 that holds meta/ and audio/",
     )
     clips = []
-    for row in rows.itertuples():
-        name = row.category.replace("_", " ")
-        path = data_folder / "audio" / row.filename
-        if row.fold in map(str, folds):
-            clips.append(Clip(path, [name], f"fold{row.fold}", name))
-    expected = CLIPS * len(folds) // len(FOLDS)
-    return build_manifest(clips, output, expected, unreadable)
+    for file, fold, category in rows[["filename", "fold", "category"]].to_numpy():
+        name = category.replace("_", " ")
+        clips.append(
+            Clip(Path(data_folder) / "audio" / file, [name], f"fold{fold}", name)
+        )
+    published = {f"fold{fold}": FOLDS[fold] for fold in folds or FOLDS}
+    return build_manifest(clips, output, published, unreadable)

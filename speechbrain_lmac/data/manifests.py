@@ -7,101 +7,22 @@ with the placeholder ``$data_root``, as in SpeechBrain's CSV files), ``caption``
 
 import logging
 import os
-from collections import Counter
+import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
-from tqdm import tqdm
 
-from speechbrain_lmac import atomic, audio
-from speechbrain_lmac.errors import AudioInputError, ManifestError
+from speechbrain_lmac import atomic
+from speechbrain_lmac.errors import ManifestError
 
 logger = logging.getLogger(__name__)
 
 COLUMNS = ["ID", "duration", "wav", "caption", "split", "label"]
 DATA_ROOT = "$data_root"
 _SEPARATOR = " | "
+_BARS = r"(?<![^ ])(\|+)(?![^ ])"  # that stand alone
 _NAMED = 3  # of many missing files, how many a message names
-
-
-class Clip(NamedTuple):
-    """What a data set says of a clip, before the clip has been looked at."""
-
-    path: Path
-    captions: list[str]
-    split: str
-    label: str = ""
-
-
-def build_manifest(
-    clips: Iterable[Clip],
-    output: str | Path,
-    expected: int | None = None,
-    unreadable: list[str] | None = None,
-) -> pd.DataFrame:
-    """Looks at each clip and writes the manifest of those that are there.
-
-    A clip may lie there in another format than the one it is named in (.wav,
-    .flac, .ogg, .mp3). When some are missing, a warning counts those of each split.
-
-    Arguments
-    ---------
-    clips : Iterable[Clip]
-        The clips that the data set lists.
-    output : str | Path
-        The CSV file to write.
-    expected : int, optional
-        How many clips the publisher's data set has; by default those listed.
-    unreadable : list[str], optional
-        Where it is given, clips that cannot be read are left out, and what is wrong
-        with each is added to it.
-
-    Returns
-    -------
-    pd.DataFrame
-        The manifest. ManifestError when not one clip is there, AudioInputError
-        for one that cannot be read unless ``unreadable`` is given.
-
-    Example
-    -------
-    >>> import torch
-    >>> folder = getfixture("tmp_path")
-    >>> audio.write(folder / "a.wav", torch.zeros(8000), 16000)
-    >>> clip = Clip(folder / "a.wav", ["a dog barks", "barking"], "train", "dog")
-    >>> build_manifest([clip], folder / "m.csv")[["duration", "caption"]]
-       duration                caption
-    0       0.5  a dog barks | barking
-    """
-    clips, rows = list(clips), []
-    for clip in tqdm(clips, desc=Path(output).name, disable=None):
-        path = _find(clip.path)
-        if path is None:
-            continue
-        caption = _SEPARATOR.join(clip.captions)
-        try:
-            duration = round(audio.info(path).duration, 6)
-        except AudioInputError as error:
-            if unreadable is None:
-                raise
-            unreadable.append(str(error))
-            continue
-        wav = str(path.resolve())
-        rows.append([path.stem, duration, wav, caption, clip.split, clip.label])
-    if not rows:
-        where = clips[0].path.parent if clips else output
-        raise ManifestError(f"{where}: not one clip is there; check the data folder")
-    expected = expected or len(clips)
-    if len(rows) < expected:
-        splits = Counter(row[COLUMNS.index("split")] for row in rows)
-        there = ", ".join(f"{split}: {n}" for split, n in splits.items())
-        logger.warning(
-            "%s: %d of %d clips are there (%s)", output, len(rows), expected, there
-        )
-    manifest = pd.DataFrame(rows, columns=COLUMNS)
-    write_manifest(manifest, output)
-    return manifest
 
 
 def write_manifest(manifest: pd.DataFrame, path: str | Path) -> None:
@@ -125,7 +46,7 @@ def write_manifest(manifest: pd.DataFrame, path: str | Path) -> None:
     >>> path.read_text().strip()
     'ID,duration,wav,caption,split,label'
     """
-    _check_columns(manifest, COLUMNS, path, "make it with build_manifest")
+    _check_columns(manifest, COLUMNS, path, "fill it in")
     atomic.write(path, manifest.to_csv(index=False))
 
 
@@ -155,6 +76,7 @@ def read_manifest(
     Example
     -------
     >>> import torch
+    >>> from speechbrain_lmac import audio
     >>> folder = getfixture("tmp_path")
     >>> audio.write(folder / "a.wav", torch.zeros(8000), 16000)
     >>> row = ["a", 0.5, "$data_root/a.wav", "a dog barks", "train", ""]
@@ -224,6 +146,31 @@ def read_table(path: str | Path, columns: list[str], remedy: str) -> pd.DataFram
     return table
 
 
+def caption_cell(captions: Iterable[str]) -> str:
+    """Captions of a clip as a cell of the column ``caption``.
+
+    Arguments
+    ---------
+    captions : Iterable[str]
+        Any sentences; blank ones are left out, white space is made single.
+
+    Returns
+    -------
+    str
+        What :func:`captions` takes apart again. A bar in a sentence is doubled, so
+        that it does not separate.
+
+    Example
+    -------
+    >>> caption_cell(["a dog barks", "barking"])
+    'a dog barks | barking'
+    >>> caption_cell(["rain | wind", " "])
+    'rain || wind'
+    """
+    words = (" ".join(caption.split()) for caption in captions)
+    return _SEPARATOR.join(re.sub(_BARS, r"\1|", each) for each in words if each)
+
+
 def captions(cell: str) -> list[str]:
     """The captions in a cell of the column ``caption``.
 
@@ -241,14 +188,11 @@ def captions(cell: str) -> list[str]:
     -------
     >>> captions("a dog barks | barking")
     ['a dog barks', 'barking']
+    >>> captions("rain || wind")
+    ['rain | wind']
     """
-    return [part.strip() for part in cell.split(_SEPARATOR) if part.strip()]
-
-
-def _find(path):
-    """The clip under its published name or in another format, or None."""
-    others = [path.with_suffix(suffix) for suffix in (".wav", ".flac", ".ogg", ".mp3")]
-    return next((p for p in [path, *others] if p.is_file()), None)
+    parts = [part.strip() for part in re.split(r"(?<![^ ])\|(?![^ ])", cell)]
+    return [re.sub(_BARS, lambda bars: bars[1][1:], part) for part in parts if part]
 
 
 def _check_columns(table, columns, path, remedy):

@@ -1,25 +1,88 @@
 """Training and validation manifests of a run, made once."""
 
 import argparse
+import functools
+import hashlib
+import inspect
+import json
 import logging
+import os
 import sys
 from pathlib import Path
 
-from speechbrain_lmac.data import esc50, synth
-from speechbrain_lmac.errors import ConfigError, UserError
+import pandas as pd
+
+from speechbrain_lmac import atomic
+from speechbrain_lmac.data import audiocaps, clotho, esc50, synth
+from speechbrain_lmac.data.manifests import read_manifest, write_manifest
+from speechbrain_lmac.errors import ConfigError, ManifestError, UserError
 
 logger = logging.getLogger(__name__)
 
+# What the paper trains on, by the names of its tables.
+TRAINING_SETS = {
+    "CT": ("Clotho",),
+    "Full": ("Clotho", "AudioCaps", "MACS", "FSD50K"),
+}
+_HELD_OUT = 0.05  # of the training clips, where there is no validation set
 
+
+def once(prepare):
+    """Lets a function prepare manifests once for the same arguments.
+
+    Arguments
+    ---------
+    prepare : callable
+        Takes ``save_folder`` first and writes ``train.csv`` and ``valid.csv`` there.
+
+    Returns
+    -------
+    callable
+        Does nothing where both are there, made from the same arguments and, for those
+        named ``*_csv``, the same files. Returns both paths.
+    """
+
+    @functools.wraps(prepare)
+    def prepare_once(*args, **kwargs):
+        given = inspect.signature(prepare).bind(*args, **kwargs)
+        given.apply_defaults()
+        folder = Path(given.arguments["save_folder"])
+        manifests = folder / "train.csv", folder / "valid.csv"
+        told = {name: _told(name, value) for name, value in given.arguments.items()}
+        told = json.dumps({"prepare": prepare.__name__, **told}, indent=2) + "\n"
+        done = folder / "prepared_with.json"
+        whole = all(file.is_file() for file in (done, *manifests))
+        if whole and done.read_text() == told:
+            logger.info("%s: prepared before", folder)
+        else:
+            done.unlink(missing_ok=True)
+            prepare(*args, **kwargs)
+            atomic.write(done, told)
+        return manifests
+
+    return prepare_once
+
+
+def _told(name, value):
+    """An argument as plain text, with the content of a file that it names."""
+    if name.endswith("_csv") and value and Path(value).is_file():
+        return f"{value} {hashlib.sha256(Path(value).read_bytes()).hexdigest()}"
+    return str(value)
+
+
+@once
 def prepare_manifests(
     save_folder,
     data_folder=None,
     train_folds=(1, 2),
     valid_folds=(3,),
+    train_csv=None,
+    valid_csv=None,
+    data_root=None,
     clips_per_sound=20,
     seed=0,
 ):
-    """ESC-50's manifests, or without a data folder a set of synthesised sounds.
+    """ESC-50's manifests, your own, or with neither a set of synthesised sounds.
 
     Arguments
     ---------
@@ -31,6 +94,12 @@ def prepare_manifests(
         ESC-50's folds to train on.
     valid_folds : sequence of int
         ESC-50's folds to validate on.
+    train_csv : str or Path
+        Your own training manifest, in place of ESC-50's.
+    valid_csv : str or Path
+        Your own validation manifest, in place of ESC-50's.
+    data_root : str or Path
+        What ``$data_root`` in your own manifests stands for.
     clips_per_sound : int
         Synthesised clips of each sound; one in five is for validation.
     seed : int
@@ -39,49 +108,193 @@ def prepare_manifests(
     Returns
     -------
     tuple of Path
-        The training and the validation manifest.
+        The training and the validation manifest. ConfigError for settings that do not
+        go together, ManifestError for files that cannot be used.
     """
-    save_folder = Path(save_folder)
-    if data_folder is None:
-        return synth.make_dataset(save_folder, clips_per_sound, seed)
-    out = []
-    for split, folds in (("train", train_folds), ("valid", valid_folds)):
-        known = isinstance(folds, list | tuple) and set(folds) <= {*esc50.FOLDS}
-        if not folds or not known:
-            raise ConfigError(
-                f"{split}_folds is {folds}: give a list of some of 1 to 5, as in [1, 2]"
-            )
-        out.append(save_folder / f"{split}.csv")
-        manifest = esc50.prepare(data_folder, out[-1], folds)
-        logger.info("%s: %d clips", out[-1], len(manifest))
-    return tuple(out)
+    if not (data_folder or train_csv or valid_csv):
+        synth.make_dataset(save_folder, clips_per_sound, seed)
+        return
+    for split, own, folds in (
+        ("train", train_csv, train_folds),
+        ("valid", valid_csv, valid_folds),
+    ):
+        output = Path(save_folder) / f"{split}.csv"
+        if own:
+            write_manifest(_own(own, data_root), output)
+        elif data_folder:
+            _esc50(data_folder, output, split, folds)
+        else:
+            raise ConfigError(f"{split}_csv is not set: give it, or --data_folder DIR")
 
 
-def prepare_command(prepare, folds, description):
+@once
+def prepare_captioned(
+    save_folder,
+    clotho_folder=None,
+    audiocaps_folder=None,
+    esc50_folder=None,
+    training_set="Full",
+    subset=1.0,
+    valid_folds=(1,),
+    train_csv=None,
+    valid_csv=None,
+    data_root=None,
+    seed=0,
+):
+    """Manifests of captioned clips to train on, and of what to validate on.
+
+    Validation takes the first that is given of: ``valid_csv``; ESC-50, whose captions
+    are class names; Clotho's validation split; a twentieth of the training clips.
+
+    Arguments
+    ---------
+    save_folder : str or Path
+        Gets ``train.csv`` and ``valid.csv``, and a manifest of each data set.
+    clotho_folder : str or Path
+        Clotho as published; its development split is for training.
+    audiocaps_folder : str or Path
+        AudioCaps' tables and the clips that have been downloaded.
+    esc50_folder : str or Path
+        ESC-50 as published.
+    training_set : str
+        One of ``TRAINING_SETS``: "CT" is Clotho; "Full" all that is given of the
+        paper's, with a warning that names the rest.
+    subset : float
+        Share of the training clips, drawn by ``seed`` (the paper: 1 and 0.25).
+    valid_folds : sequence of int
+        ESC-50's folds to validate on.
+    train_csv : str or Path
+        Your own training manifest, in place of a training set.
+    valid_csv : str or Path
+        Your own validation manifest.
+    data_root : str or Path
+        What ``$data_root`` in your own manifests stands for.
+    seed : int
+        Of the subset, and of the training clips that are held out.
+
+    Returns
+    -------
+    tuple of Path
+        The training and the validation manifest. ConfigError for settings that do not
+        go together, ManifestError for files that cannot be used.
+    """
+    if not 0 < subset <= 1:
+        raise ConfigError(f"subset is {subset}: give a share above 0, at most 1")
+    folder = Path(save_folder)
+    if train_csv:
+        train = _own(train_csv, data_root)
+    else:
+        train = _training_set(folder, training_set, clotho_folder, audiocaps_folder)
+    if valid_csv:
+        valid = _own(valid_csv, data_root)
+    elif esc50_folder:
+        valid = _esc50(esc50_folder, folder / "esc50.csv", "valid", valid_folds)
+    else:
+        valid = _clotho_validation(clotho_folder, folder / "clotho_valid.csv")
+    if valid is None:
+        valid = train.sample(max(2, round(_HELD_OUT * len(train))), random_state=seed)
+        train = train.drop(valid.index)
+        logger.warning("%d training clips are held out for validation", len(valid))
+    train = train.sample(frac=subset, random_state=seed).sort_index()
+    write_manifest(train, folder / "train.csv")
+    write_manifest(valid, folder / "valid.csv")
+
+
+def _own(csv, data_root):
+    """A manifest of the user's, checked, that can be read from anywhere."""
+    manifest = read_manifest(csv, data_root)
+    manifest["wav"] = manifest["wav"].map(os.path.abspath)
+    return manifest
+
+
+def _training_set(folder, name, clotho_folder, audiocaps_folder):
+    """The captioned clips of a training set that are given."""
+    if name not in TRAINING_SETS:
+        known = ", ".join(TRAINING_SETS)
+        raise ConfigError(f"training_set '{name}' is unknown: choose one of {known}")
+    sources = {
+        "Clotho": (clotho, clotho_folder, ["development"]),
+        "AudioCaps": (audiocaps, audiocaps_folder, ["train"]),
+    }
+    parts = {}
+    for part in TRAINING_SETS[name]:
+        module, data_folder, splits = sources.get(part, (None, None, None))
+        if data_folder:
+            output = folder / f"{part.lower()}.csv"
+            parts[part] = module.prepare(data_folder, output, splits)
+    if not parts:
+        folders = [f"{x.lower()}_folder" for x in TRAINING_SETS[name] if x in sources]
+        raise ConfigError(
+            f"training_set {name} needs {' or '.join(folders)}: give it, or train_csv"
+        )
+    absent = [part for part in TRAINING_SETS[name] if part not in parts]
+    if absent:
+        there = ", ".join(f"{part} ({len(x)} clips)" for part, x in parts.items())
+        logger.warning(
+            "training set %s: %s; without the paper's %s",
+            name,
+            there,
+            ", ".join(absent),
+        )
+    return pd.concat(parts.values(), ignore_index=True)
+
+
+def _clotho_validation(data_folder, output):
+    """Clotho's validation split, or None where it has not been downloaded."""
+    if not data_folder:
+        return None
+    try:
+        return clotho.prepare(data_folder, output, ["validation"])
+    except ManifestError as error:
+        logger.warning("no validation split of Clotho: %s", error)
+        return None
+
+
+def _esc50(data_folder, output, split, folds):
+    known = isinstance(folds, list | tuple) and set(folds) <= {*esc50.FOLDS}
+    if not folds or not known:
+        raise ConfigError(
+            f"{split}_folds is {folds}: give a list of some of 1 to 5, as in [1, 2]"
+        )
+    return esc50.prepare(data_folder, output, folds)
+
+
+def prepare_command(prepare, description, **choices):
     """The command line of a data set's ``prepare.py``.
 
     Arguments
     ---------
     prepare : callable
-        Takes ``data_folder``, ``output`` and ``folds``, returns the manifest.
-    folds : collection of int
-        The folds that there are.
+        Takes ``data_folder``, ``output`` and what is in ``choices``, returns the
+        manifest.
     description : str
         For ``--help``.
+    **choices : collection
+        Arguments of which some values may be chosen, by name: ``folds=(1, 2)``.
 
     Returns
     -------
     int
-        Exit code: 0, or 2 after bad input, which is told in one line.
+        Exit code: 0, or 2 after bad input, which is told in one line. A manifest that
+        is there already is left as it is.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data_folder", required=True, help="the data set's folder")
     parser.add_argument("--output", required=True, help="the CSV file to write")
-    parser.add_argument(
-        "--folds", type=int, nargs="+", choices=tuple(folds), help="default: all"
-    )
+    for name, values in choices.items():
+        values = tuple(values)
+        parser.add_argument(
+            f"--{name}",
+            type=type(values[0]),
+            nargs="+",
+            choices=values,
+            help="default: all",
+        )
     arguments = parser.parse_args()
     logging.basicConfig(format="%(levelname)s: %(message)s")
+    if Path(arguments.output).exists():
+        print(f"{arguments.output}: there already; delete it to write it anew")
+        return 0
     try:
         manifest = prepare(**vars(arguments))
     except UserError as error:

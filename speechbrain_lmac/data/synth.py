@@ -13,7 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from speechbrain_lmac import audio
-from speechbrain_lmac.data.manifests import Clip, build_manifest
+from speechbrain_lmac.data.published import Clip, build_manifest
 from speechbrain_lmac.data.sounds import SOUNDS
 
 # A second caption for each, in other words than the class's name.

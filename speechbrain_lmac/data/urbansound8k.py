@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from speechbrain_lmac.data.manifests import Clip, build_manifest, read_table
+from speechbrain_lmac.data.manifests import read_table
+from speechbrain_lmac.data.published import Clip, build_manifest
 
 # Clips in each fold: 8732 in all, of 0.05 to 4 s.
 FOLDS = dict(
@@ -47,7 +48,7 @@ def prepare(
     folds : Collection[int], optional
         Take these folds alone; by default all.
     unreadable : list[str], optional
-        As for ``speechbrain_lmac.data.manifests.build_manifest``.
+        As for ``speechbrain_lmac.data.published.build_manifest``.
 
     Returns
     -------
@@ -69,18 +70,14 @@ def prepare(
             ID   caption  split
     0  7-6-0-0  gun shot  fold2
     """
-    data_folder = Path(data_folder)
-    folds = FOLDS if folds is None else folds
     rows = read_table(
-        data_folder / "metadata" / "UrbanSound8K.csv",
+        Path(data_folder) / "metadata" / "UrbanSound8K.csv",
         ["slice_file_name", "fold", "class"],
         "give the unpacked UrbanSound8K folder that holds metadata/ and audio/",
     )
     clips = []
     for file, fold, category in rows[["slice_file_name", "fold", "class"]].to_numpy():
-        name = category.replace("_", " ")
-        path = data_folder / "audio" / f"fold{fold}" / file
-        if fold in map(str, folds):
-            clips.append(Clip(path, [name], f"fold{fold}", name))
-    expected = sum(FOLDS[fold] for fold in folds)
-    return build_manifest(clips, output, expected, unreadable)
+        name, path = category.replace("_", " "), Path(data_folder) / "audio"
+        clips.append(Clip(path / f"fold{fold}" / file, [name], f"fold{fold}", name))
+    published = {f"fold{fold}": FOLDS[fold] for fold in folds or FOLDS}
+    return build_manifest(clips, output, published, unreadable)

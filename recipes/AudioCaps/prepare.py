@@ -1,0 +1,9 @@
+"""Writes the CSV manifest of AudioCaps (see README.md)."""
+
+import sys
+
+from speechbrain_lmac.data.audiocaps import SPLITS, prepare
+from speechbrain_lmac.data.prepare import prepare_command
+
+if __name__ == "__main__":
+    sys.exit(prepare_command(prepare, __doc__, splits=SPLITS))
