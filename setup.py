@@ -75,7 +75,7 @@ setup(
         # the baselines SmoothGrad and Integrated Gradients of evaluate.py
         "evaluate": ["captum>=0.7"],
         "hf": ["transformers>=4.40"],
-        # laion-clap asks for numpy < 2, which nothing in it needs: pip resolves that, or
+        # laion-clap asks for numpy < 2, which nothing in it needs: pip finds that, or
         # install torchlibrosa and h5py, then laion-clap with --no-deps (as in Makefile)
         "laion": ["laion-clap>=1.1.6", "transformers>=4.40"],
         # what only remaking the embedded default needs

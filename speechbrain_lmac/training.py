@@ -213,6 +213,10 @@ def train(hparams, hparams_file, run_opts, overrides=""):
     run_on_main(resuming.set_aside_damaged, args=[hparams["save_folder"]])
     run_on_main(hparams["prepare_data"])
     classifier = hparams["classifier"].to(run_opts.get("device") or infer_device())
+    if hparams["start_from"]:
+        begin = checkpoint.load(hparams["start_from"], classifier.device, classifier)
+        state = begin.decoder.state_dict()
+        checkpoint.fill(hparams["decoder"], state, hparams["start_from"])
     train_set, valid_set = (
         clip_dataset(
             f"{hparams['save_folder']}/{split}.csv",
