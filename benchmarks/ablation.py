@@ -1,0 +1,71 @@
+"""Trains the variants of LMAC-ZS that are compared, and compares them.
+
+    python benchmarks/ablation.py --data_folder DIR/ESC-50 --epochs 12 --output DIR
+
+A variant that is exported already is not trained again, and a training that was broken
+off goes on. The comparison is that of ``speechbrain_lmac.evaluation.ablation``, on fold
+3, which no variant is trained on. Options that this script does not know go to
+``train.py``, such as ``--classifier_folder DIR``.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from speechbrain_lmac.evaluation import ablation
+
+ROOT = Path(__file__).resolve().parents[1]
+VARIANTS = {
+    "default": [],
+    "plain cross-attention": ["--decoder", "{groups: 0, detail: False}"],
+    "linear masking": ["--masking_law", "linear"],
+    "paper loss": ["--loss", "paper"],
+    "paper loss without diversity": [
+        *("--loss", "paper", "--objectives", "{paper: {diversity: 0.0}}")
+    ],
+}
+
+
+def train(name, folder, options):
+    """Trains a variant unless it is exported; returns the folder of its export."""
+    export = folder / "export"
+    if (export / "hyperparams.yaml").exists():  # written last
+        print(f"{name}: exported already")
+        return export
+    command = [sys.executable, "train.py", "hparams/lmac_zs_mini.yaml"]
+    command += ["--output_folder", str(folder), *options, *VARIANTS[name]]
+    print(f"{name}: {' '.join(command[1:])}")
+    subprocess.run(command, cwd=ROOT, check=True)
+    return export
+
+
+def main():
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data_folder", required=True, help="ESC-50 as published")
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--output", default="results/ablation", help="a folder")
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), metavar="NAME")
+    parser.add_argument("--clips", type=int, default=400, help="to evaluate, at most")
+    asked, further = parser.parse_known_args()
+    unknown = set(asked.variants) - set(VARIANTS)
+    if unknown:
+        parser.error(f"variants {sorted(unknown)}: choose from {list(VARIANTS)}")
+    output, data = Path(asked.output).resolve(), str(Path(asked.data_folder).resolve())
+    options = ["--data_folder", data, "--number_of_epochs", str(asked.epochs), *further]
+    try:
+        exports = [
+            f"{name}={train(name, output / name.replace(' ', '_'), options)}"
+            for name in asked.variants
+        ]
+    except subprocess.CalledProcessError as error:
+        return error.returncode  # train.py has said why
+    evaluation = ["--data_folder", data, "--output_folder", str(output)]
+    evaluation += ["--clips", str(asked.clips)]
+    yaml = str(ROOT / "hparams" / "evaluate.yaml")
+    return ablation.main([yaml, *exports, *evaluation])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

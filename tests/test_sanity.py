@@ -1,0 +1,431 @@
+"""Sanity checks of explanations, on short synthesised sounds and tiny classifiers."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from speechbrain_lmac import checkpoint
+from speechbrain_lmac.classifiers.base import ZeroShotClassifier
+from speechbrain_lmac.classifiers.mini import Mini, MiniCLAP
+from speechbrain_lmac.decoder import MaskDecoder
+from speechbrain_lmac.errors import ConfigError
+from speechbrain_lmac.evaluation import (
+    ablation,
+    command,
+    panels,
+    prompts,
+    randomisation,
+    training_sets,
+)
+from speechbrain_lmac.evaluation.study import Study
+from speechbrain_lmac.explainers.base import own_prompts
+from speechbrain_lmac.explainers.gradcam import GradCAM
+from speechbrain_lmac.explainers.lmac_zs import LMACZS
+from speechbrain_lmac.masking import Masking
+from speechbrain_lmac.testing import random_classifier, short_training
+
+YAML = str(Path(__file__).resolve().parents[1] / "hparams" / "evaluate.yaml")
+CLASSES = ("rain", "wind", "dog", "siren", "bell", "frog")
+
+
+class Level:
+    """Masks of one value for each pair; ``of`` makes it of the similarity."""
+
+    def __init__(self, of):
+        self.of = of
+
+    def __call__(self, scene, text):
+        similarity = torch.einsum(
+            "bd,bkd->bk", scene.encoding.embedding, own_prompts(scene, text)
+        )
+        ones = torch.ones_like(scene.energies).unsqueeze(1)
+        return self.of(similarity)[..., None, None] * ones
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    """Learned nothing, but its statistics are no longer those of a new network."""
+    classifier = random_classifier()
+    randomisation.randomise(classifier.audio, torch.Generator().manual_seed(9))
+    return classifier
+
+
+@pytest.fixture(scope="module")
+def make_study(classifier):
+    """A study of three noises, the last silent, with the given methods."""
+    waves = torch.randn(3, 6400, generator=torch.Generator().manual_seed(1))
+    waves *= torch.tensor([[0.1], [0.01], [0.0]])
+
+    def make(domain="stft", batch=8, **makers):
+        return Study(
+            classifier,
+            makers,
+            Masking.for_classifier(classifier, domain),
+            ["loud", "faint", "silent"],
+            waves,
+            torch.tensor([0, 1, 2]),
+            CLASSES,
+            classifier.prompts(CLASSES),
+            domain,
+            batch=batch,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Exported decoders, a yaml's overrides, and a manifest of a training set."""
+    folder = tmp_path_factory.mktemp("data")
+    short_training(folder)
+    classifier = Mini(folder / "mini")
+    settings = {"masking_domain": "stft", "masking_law": "log", "mask_floor_db": -68.0}
+    for seed, name in enumerate(("one", "other")):
+        torch.manual_seed(seed)
+        decoder = MaskDecoder(classifier, width=16, fine_width=8)
+        checkpoint.export(folder / name, decoder, classifier, settings)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def short_window(monkeypatch):
+    """The tiny classifier hears short clips, which saves most of the time."""
+    monkeypatch.setattr(MiniCLAP, "window_seconds", 0.4)
+
+
+def arguments(data, output, *named, **overrides):
+    """The command line of a check."""
+    given = {
+        "data_folder": data / "ESC-50",
+        "interpreter": data / "one",
+        "output_folder": output,
+        "folds": [3],
+        "bootstrap_samples": 20,
+        **overrides,
+    }
+    return [YAML, *named, *(f"--{key}={value}" for key, value in given.items())]
+
+
+def written(folder, name, *figures):
+    """The values and the text that a check wrote; its figures are there."""
+    for figure in figures or (name,):
+        assert (folder / "sanity" / f"{figure}.png").read_bytes()[:4] == b"\x89PNG"
+        assert (folder / "sanity" / f"{figure}.pdf").read_bytes()[:4] == b"%PDF"
+    values = pd.read_csv(folder / "sanity" / f"{name}.csv")
+    return values, (folder / "sanity" / f"{name}.md").read_text()
+
+
+# ---- cascading randomisation ----
+
+
+def test_everything_learned_is_randomised(classifier):
+    """Step by step from the top: what is drawn is drawn wholly, the rest stays."""
+    before = checkpoint.fingerprint(classifier)
+    trained = {k: v.clone() for k, v in classifier.state_dict().items()}
+    blocks = dict(classifier.audio_blocks())
+    gone = set()
+    steps = randomisation.cascade(classifier, seed=3)
+    assert next(steps)[0] == "trained"
+    for (name, copied), expected in zip(steps, blocks, strict=True):
+        assert name == expected
+        ids = {id(v): k for k, v in classifier.state_dict(keep_vars=True).items()}
+        gone |= {ids[id(v)] for v in blocks[name].state_dict(keep_vars=True).values()}
+        for key, value in copied.state_dict().items():
+            same = value == trained[key]
+            if key not in gone or key.endswith("num_batches_tracked"):
+                assert same.all(), key
+            else:
+                assert not same.any(), key
+    audio = {k for k in trained if k.startswith("audio.")}
+    assert gone == audio  # nothing of the encoder is outside the blocks
+    assert checkpoint.fingerprint(classifier) == before
+
+
+def test_the_draws_have_a_seed(classifier):
+    def last(seed):
+        *_, (_, copied) = randomisation.cascade(classifier, seed)
+        return checkpoint.fingerprint(copied)
+
+    torch.manual_seed(7)
+    one = last(0)
+    torch.manual_seed(8)
+    assert one == last(0) != last(1)
+
+
+def test_a_randomised_classifier_still_hears(classifier):
+    waves = 0.1 * torch.randn(4, 6400)
+    for _, copied in randomisation.cascade(classifier):
+        heard = copied.encode(copied.stft(waves).abs())
+        assert heard.embedding.isfinite().all()
+        assert all(m.isfinite().all() for m in heard.maps)
+
+
+def test_a_classifier_that_names_no_blocks(classifier):
+    with pytest.raises(ConfigError, match=r"'mini'.*audio_blocks"):
+        ZeroShotClassifier.audio_blocks(classifier)
+
+
+def slow_ssim(one, other):
+    """Wang et al. 2004, Eq. 13, with a Gaussian window of 11 x 11 and spread 1.5."""
+    x = np.arange(11) - 5
+    window = np.exp(-(x**2) / (2 * 1.5**2))
+    window = np.outer(window, window) / window.sum() ** 2
+    c1, c2, values = 0.01**2, 0.03**2, []
+    one, other = (np.pad(x, 5, mode="reflect") for x in (one, other))
+    for i in range(one.shape[0] - 10):
+        for j in range(one.shape[1] - 10):
+            a, b = one[i : i + 11, j : j + 11], other[i : i + 11, j : j + 11]
+            m1, m2 = (window * a).sum(), (window * b).sum()
+            v1, v2 = (window * (a - m1) ** 2).sum(), (window * (b - m2) ** 2).sum()
+            both = (window * (a - m1) * (b - m2)).sum()
+            top = (2 * m1 * m2 + c1) * (2 * both + c2)
+            values.append(top / ((m1**2 + m2**2 + c1) * (v1 + v2 + c2)))
+    return np.mean(values)
+
+
+def test_ssim_is_that_of_its_equation():
+    one, other = torch.rand(2, 2, 18, 16)
+    other[0] = 0.7 * one[0] + 0.3 * other[0]
+    found = randomisation.map_similarity(one, other)
+    for a, b, value in zip(one, other, found, strict=True):
+        expected = slow_ssim(a.double().numpy(), b.double().numpy())
+        assert value.item() == pytest.approx(expected, abs=1e-4)
+
+
+def test_identical_maps_and_vanished_maps():
+    sparse = torch.zeros(1, 64, 64)
+    sparse[:, 10:14, 20:24] = 0.9
+    nothing = torch.zeros(1, 64, 64)
+    faint = 0.5 * randomisation.VANISHED * sparse
+
+    def ssim(one, other):
+        return randomisation.map_similarity(one, other).item()
+
+    assert ssim(sparse, sparse) == pytest.approx(1, abs=1e-5)
+    assert ssim(sparse, nothing) == ssim(sparse, faint) == ssim(nothing, sparse) == 0
+    assert ssim(nothing, nothing) == pytest.approx(1)  # nothing has changed
+    both = randomisation.map_similarity(
+        torch.cat([sparse, sparse]), torch.cat([sparse, nothing])
+    )
+    assert both.tolist() == pytest.approx([1, 0], abs=1e-5)
+
+
+@pytest.mark.parametrize("domain", ["stft", "mel"])
+def test_maps_are_those_of_the_randomised_classifier(make_study, classifier, domain):
+    """The scene is heard anew, and a map that ignores the classifier stays."""
+    torch.manual_seed(2)
+    decoder = MaskDecoder(classifier, width=16, fine_width=8)
+    torch.nn.init.normal_(decoder.out.weight, std=2.0)
+    stays = Level(lambda similarity: torch.full_like(similarity, 0.3))
+    goes = {}
+
+    def vanishes(given):
+        first = goes.setdefault("trained", checkpoint.fingerprint(given))
+        level = 0.3 * (checkpoint.fingerprint(given) == first)
+        return Level(lambda similarity: torch.full_like(similarity, level))
+
+    study = make_study(
+        domain,
+        lmac_zs=lambda _: LMACZS(decoder),
+        gradcam=GradCAM,
+        stays=lambda _: stays,
+        vanishes=vanishes,
+    )
+    values, strip = randomisation.measure(study)
+    blocks = [name for name, _ in classifier.audio_blocks()]
+    assert strip["blocks"] == ["trained", *blocks]
+    assert values.groupby(["method", "step"]).size().eq(3).all()
+    mean = values.groupby(["method", "step"])["SSIM"].mean().unstack()
+    assert (mean[0] > 0.999).all()
+    assert (mean.loc["stays"] > 0.999).all()
+    assert (mean.loc["vanishes"][1:] == 0).all()
+    gone = values[values["method"] == "vanishes"].set_index("step")["vanished"]
+    assert not gone[0].any() and gone[1:].all()
+    assert mean.loc["lmac_zs"].iloc[-1] < 0.99 and mean.loc["gradcam"].iloc[-1] < 0.9
+    assert strip["maps"]["gradcam"].shape[0] == 1 + len(blocks)
+    again, _ = randomisation.measure(make_study(domain, batch=1, gradcam=GradCAM))
+    own = values[values["method"] == "gradcam"].sort_values(["step", "clip"])
+    again = again.sort_values(["step", "clip"])
+    np.testing.assert_allclose(again["SSIM"], own["SSIM"], atol=1e-3)
+
+
+def test_randomisation_command(data, tmp_path):
+    asked = arguments(data, tmp_path, methods=["lmac_zs", "gradcam"], clips=2)
+    assert randomisation.main(asked) == 0
+    figures = ("randomisation", "randomisation_strip")
+    values, text = written(tmp_path, "randomisation", *figures)
+    assert len(values) == 2 * 2 * 7
+    assert values["SSIM"].between(-1, 1.00001).all()
+    assert "| GradCAM | stage 4 |" in text and "2 clips; 0 unreadable" in text
+
+
+# ---- prompts ----
+
+
+def test_right_and_wrong_prompts():
+    similarity = torch.rand(200, 6)
+    labels = torch.randint(6, (200,))
+    chosen = prompts.choose_prompts(similarity, labels, wrong=3)
+    assert torch.equal(chosen[:, :2], similarity.topk(2).indices)
+    for row, label in zip(chosen.tolist(), labels.tolist(), strict=True):
+        assert len(set(row)) == 5 and label not in row[2:]
+    again = prompts.choose_prompts(similarity, labels, wrong=3)
+    other = prompts.choose_prompts(similarity, labels, wrong=3, seed=1)
+    assert torch.equal(again, chosen) and not torch.equal(other, chosen)
+
+
+@pytest.mark.parametrize("domain", ["stft", "mel"])
+def test_prompt_test_of_constructed_explainers(make_study, domain):
+    study = make_study(
+        domain,
+        follows=lambda _: Level(lambda s: (0.4 + 0.3 * s).clamp(0, 1)),
+        opposes=lambda _: Level(lambda s: (0.4 - 0.3 * s).clamp(0, 1)),
+        all=lambda _: Level(torch.ones_like),
+        none=lambda _: Level(torch.zeros_like),
+    )
+    values = prompts.measure(study)
+    by = dict(list(values.groupby("method")))
+    assert prompts.correlation(by["follows"]) == pytest.approx(1, abs=1e-4)
+    assert prompts.correlation(by["opposes"], "spearman") == pytest.approx(-1, abs=0.1)
+    assert prompts.correlation(by["all"]) == prompts.correlation(by["none"]) == 0
+    audible = values["clip"] != "silent"
+    kept = values[audible].groupby("method")["energy"]
+    assert kept.mean()["all"] == pytest.approx(1, abs=1e-4)
+    assert kept.mean()["none"] == 0
+    assert (values[~audible]["energy"] == 0).all()
+    ones = by["all"]
+    np.testing.assert_allclose(ones["after"], ones["similarity"], atol=1e-3)
+    assert list(by["follows"]["prompt"]) == 3 * list(prompts.ROLES)
+    follows = by["follows"].sort_values("similarity")
+    assert follows["MM"].is_monotonic_increasing
+    single = prompts.measure(make_study(domain, 1, **study.makers))
+    single = single.sort_values(["method", "clip", "prompt"], ignore_index=True)
+    values = values.sort_values(["method", "clip", "prompt"], ignore_index=True)
+    pd.testing.assert_frame_equal(single, values, atol=1e-4)
+
+
+def test_prompts_command(data, tmp_path):
+    asked = arguments(data, tmp_path, methods=["lmac_zs", "gradcam"])
+    assert prompts.main(asked) == 0
+    values, text = written(tmp_path, "prompts")
+    assert len(values) == 2 * 3 * 4
+    assert set(values["prompt"]) == set(prompts.ROLES)
+    r = prompts.correlation(values[values["method"] == "gradcam"])
+    assert f"| GradCAM | {r:.2f} |" in text and "| LMAC-ZS | second |" in text
+    assert "4 clips" in text
+
+
+def test_panels_command(data, tmp_path):
+    asked = arguments(data, tmp_path, methods=["lmac_zs", "gradcam"], clips=2)
+    assert panels.main(asked) == 0
+    values, text = written(tmp_path, "panels")
+    assert len(values) == 2 * 2 * 2 and set(values["prompt"]) == {"right", "wrong"}
+    right = values[values["prompt"] == "right"].set_index(["clip", "method"])
+    wrong = values[values["prompt"] == "wrong"].set_index(["clip", "method"])
+    assert (right["similarity"] > wrong["similarity"]).all()
+    assert values["sentence"][0] in text
+
+
+# ---- decoders and training sets ----
+
+
+def test_ablation_command(data, tmp_path):
+    named = [f"one={data / 'one'}", f"other={data / 'other'}"]
+    asked = arguments(data, tmp_path, *named)
+    assert ablation.main(asked) == 0
+    values, text = written(tmp_path, "ablation")
+    assert values.groupby("decoder").size().eq(4 * (2 + ablation.WRONG)).all()
+    rows = [line.split("|")[1:-1] for line in text.splitlines() if line[:2] == "| "]
+    header, one, other = ([cell.strip() for cell in row] for row in rows)
+    assert (one[0], other[0]) == ("one", "other") and one[1:] != other[1:]
+    results = pd.read_csv(tmp_path / "sanity" / "ablation" / "one" / "results.csv")
+    by = results[results["condition"] == "in_domain"].set_index("method")
+    for column, method, metric in (
+        ("MM", "lmac_zs", "MM"),
+        ("AD ↓", "lmac_zs", "AD"),
+        ("constant AD", "control_constant", "AD"),
+    ):
+        cell = one[header.index(column)]
+        assert float(cell.split()[0]) == pytest.approx(
+            by.loc[method, metric].mean(), rel=0.01, abs=1e-3
+        )
+    assert one[header.index("SI-SDRi (dB)")] != "-"
+
+
+def test_frechet_distance_of_known_gaussians():
+    """Whitened draws have exactly the mean and the covariance that they are given."""
+    draw = torch.randn(500, 6).double()
+    draw -= draw.mean(0)
+    factor = torch.linalg.cholesky(torch.cov(draw.T))
+    white = torch.linalg.solve_triangular(factor, draw.T, upper=False).T
+    scale = torch.tensor([1.0, 2.0, 3.0, 0.5, 1.0, 1.0])
+    shift = torch.tensor([3.0, 0.0, 0.0, 4.0, 0.0, 0.0])
+    distance = training_sets.frechet_distance
+    assert distance(white, white) == pytest.approx(0, abs=1e-9)
+    assert distance(white, white + shift) == pytest.approx(25)
+    # of commuting covariances: the squared distance of the standard deviations
+    wide = white * scale + shift
+    expected = 25 + (scale - 1).square().sum().item()
+    assert distance(white, wide) == pytest.approx(expected)
+    assert distance(wide, white) == pytest.approx(expected)
+
+
+def test_frechet_distance_is_that_of_its_equation():
+    from scipy.linalg import sqrtm
+
+    one, other = torch.randn(40, 5), torch.randn(30, 5) @ torch.randn(5, 5) + 1
+    a, b = one.double().numpy(), other.double().numpy()
+    c1, c2 = np.cov(a.T), np.cov(b.T)
+    gap = ((a.mean(0) - b.mean(0)) ** 2).sum()
+    expected = gap + np.trace(c1 + c2 - 2 * sqrtm(c1 @ c2).real)
+    assert training_sets.frechet_distance(one, other) == pytest.approx(expected)
+    few = torch.randn(3, 5)  # fewer than dimensions: singular, and still defined
+    assert training_sets.frechet_distance(few, few) == pytest.approx(0, abs=1e-6)
+
+
+def test_training_sets_command(data, tmp_path):
+    assert prompts.main(arguments(data, tmp_path, methods=["lmac_zs"])) == 0
+    same = tmp_path / "sanity" / "clips.csv"
+    named = [f"same={same}:{data / 'one'}", f"half={same}@0.5"]
+    assert training_sets.main(arguments(data, tmp_path, *named)) == 0
+    values, text = written(tmp_path, "training_sets")
+    values = values.set_index("set")
+    assert values["clips"].to_dict() == {"same": 4, "half": 2}
+    assert values.at["same", "FAD"] == pytest.approx(0, abs=1e-6)
+    assert values.at["half", "FAD"] > 1e-6
+    assert np.isfinite(values.at["same", "AD"]) and np.isnan(values.at["half", "AD"])
+    assert "| half | 2 |" in text
+
+
+# ---- the command line ----
+
+
+@pytest.mark.parametrize(
+    "main, named, given, said",
+    [
+        (randomisation.main, [], {"data_folder": "nowhere"}, "nowhere"),
+        (prompts.main, [], {"methods": ["gradcam", "tea"]}, "'tea'"),
+        (prompts.main, [], {"domains": "[stft, mel]"}, "domains"),
+        (panels.main, [], {"folds": [9]}, "[9]"),
+        (ablation.main, [], {}, "NAME=FOLDER"),
+        (ablation.main, ["one"], {}, "'one'"),
+        (ablation.main, ["a=nowhere"], {}, "nowhere"),
+        (training_sets.main, [], {}, "NAME=FILE"),
+        (training_sets.main, ["a=nowhere.csv"], {}, "nowhere.csv"),
+        (training_sets.main, ["a=b.csv@2"], {}, "b.csv@2"),
+    ],
+)
+def test_bad_input_is_one_line(data, tmp_path, capsys, main, named, given, said):
+    assert main(arguments(data, tmp_path, *named, **given)) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: ") and said in error
+
+
+def test_overrides_win_over_the_defaults_of_a_check(data, tmp_path):
+    seen = []
+    asked = arguments(data, tmp_path, clips=1)
+    assert command.run(seen.append, asked, clips=40, seed=5) == 0
+    assert (seen[0].hparams["clips"], seen[0].hparams["seed"]) == (1, 5)
