@@ -11,7 +11,8 @@ _CURVES = ["deletion curve", "insertion curve"]
 _NOTES = """\
 Means over clips with 95 % bootstrap intervals (percentiles). FF: in brackets its share
 of the mean confidence, which is its ceiling. `seconds` a clip, for the explanation
-alone, with the clip encoded before. The p-values are of two-sided permutation tests.
+alone, with the clip encoded before. The p-values are of two-sided permutation tests."""
+_PAPER = """\
 Lines with "paper" are what arXiv 2405.17615 prints, for another classifier and other
 clips (accuracy {mel} % mel, {stft} % stft): its AD has the range of probabilities that
 went through a softmax twice and stands under `AD (double softmax)`; its FF with STFT
@@ -30,7 +31,7 @@ def write(folder, records, unreadable, hparams):
     unreadable : list of str
         What was said of clips that were skipped.
     hparams : dict
-        The loaded yaml.
+        The loaded yaml, and the interpreter's ``masking`` in words.
 
     Returns
     -------
@@ -74,7 +75,7 @@ def footer(rows, unreadable, hparams):
     unreadable : list of str
         What was said of clips that were skipped.
     hparams : dict
-        The loaded yaml.
+        The loaded yaml, and the interpreter's ``masking`` in words.
 
     Returns
     -------
@@ -93,8 +94,10 @@ def footer(rows, unreadable, hparams):
     absent = set(hparams["conditions"]) - set(rows["condition"])
     if absent:
         notes.append(f"Conditions left out, with no folder: {', '.join(absent)}.")
-    notes.append(_NOTES.format(**published.ACCURACY))
-    settings = ("seed", "interpreter", "template", "snr_db")
+    notes.append(_NOTES)
+    if any(key[0] == hparams["dataset"] for key in published.FIGURES):
+        notes.append(_PAPER.format(**published.ACCURACY))
+    settings = ("seed", "interpreter", "masking", "template", "snr_db", "scale")
     said = ", ".join(f"{key} {hparams[key]}" for key in settings)
     notes.append(f"Settings: {said}; all of them in hyperparams.yaml.")
     return notes

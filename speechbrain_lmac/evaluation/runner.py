@@ -148,6 +148,8 @@ class Evaluation:
             "clips heard": hashlib.sha256("\n".join(self.chosen).encode()).hexdigest(),
             "classifier weights": checkpoint.fingerprint(mods.classifier),
             "decoder weights": checkpoint.fingerprint(mods.decoder),
+            "masking law": str(self.interpreter.hparams.masking_law),
+            "mask floor": str(self.interpreter.hparams.mask_floor_db),
             "version": __version__,
         }
         settings.check_unchanged(
@@ -191,7 +193,10 @@ class Evaluation:
                 f"{len(unreadable)} cannot be read; check data, methods and conditions"
             )
         unreadable = self.clips.unreadable + unreadable
-        report.write(self.folder, measured, unreadable, self.hparams)
+        law = self.interpreter.hparams
+        masking = f"{law.masking_law}, floor {law.mask_floor_db:g} dB"
+        said = self.hparams | {"masking": masking}
+        report.write(self.folder, measured, unreadable, said)
         print(f"results, tables and figures are in {self.folder}")
 
     def _rows(self, clip):
