@@ -19,21 +19,11 @@ SNR_PRESETS = {"lmac_mixture": 12.04, "lmac_noise": 6.02}
 
 
 class Sound(NamedTuple):
-    """What is heard, and what it consists of.
+    """What is heard, and what it consists of."""
 
-    Arguments
-    ---------
-    waveform : torch.Tensor
-        [N].
-    source : torch.Tensor
-        The clip's own part of it [N].
-    background : torch.Tensor
-        The rest [N]; zeros where there is none.
-    """
-
-    waveform: torch.Tensor
-    source: torch.Tensor
-    background: torch.Tensor
+    waveform: torch.Tensor  # [N]
+    source: torch.Tensor  # the clip's own part of it [N]
+    background: torch.Tensor  # the rest [N]; zeros where there is none
 
 
 def generator(seed, *names):
