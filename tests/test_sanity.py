@@ -243,7 +243,7 @@ def test_maps_are_those_of_the_randomised_classifier(make_study, classifier, dom
     assert (mean.loc["stays"] > 0.999).all()
     assert (mean.loc["vanishes"][1:] == 0).all()
     gone = values[values["method"] == "vanishes"].set_index("step")["vanished"]
-    assert not gone[0].any() and gone[1:].all()
+    assert not gone.loc[0].any() and gone.loc[1:].all()
     assert mean.loc["lmac_zs"].iloc[-1] < 0.99 and mean.loc["gradcam"].iloc[-1] < 0.9
     assert strip["maps"]["gradcam"].shape[0] == 1 + len(blocks)
     again, _ = randomisation.measure(make_study(domain, batch=1, gradcam=GradCAM))
