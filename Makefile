@@ -25,7 +25,7 @@ demo: $(READY)
 	$(PYTHON) -m speechbrain_lmac.demo --out demo --trained demo/training/export
 
 bench: $(READY)
-	$(PYTHON) benchmarks/speed.py
+	$(PYTHON) benchmarks/speed.py --classifier laion --batch 4
 
 lint: $(READY_DEV)
 	$(PYTHON) -m ruff check

@@ -45,6 +45,7 @@ setup(
         "safetensors>=0.4.3",
         "sentencepiece>=0.2",
         "torchmetrics>=1.4",
+        "captum>=0.7",  # the baselines SmoothGrad and Integrated Gradients
         "matplotlib>=3.8",
         "typer>=0.12",
         "tqdm>=4.42",
@@ -57,7 +58,6 @@ setup(
             "packaging",
             "setuptools",
             "tensorboard>=2.16",
-            "captum>=0.7",
             "transformers>=4.40",
             # of laion-clap, which the Makefile installs without its list
             "torchlibrosa>=0.1",
@@ -72,8 +72,6 @@ setup(
             "pre-commit-hooks",
         ],
         "tensorboard": ["tensorboard>=2.16"],
-        # the baselines SmoothGrad and Integrated Gradients of evaluate.py
-        "evaluate": ["captum>=0.7"],
         "hf": ["transformers>=4.40"],
         # laion-clap asks for numpy < 2, which nothing in it needs: pip finds that, or
         # install torchlibrosa and h5py, then laion-clap with --no-deps (as in Makefile)

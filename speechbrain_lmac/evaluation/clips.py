@@ -140,5 +140,6 @@ def load_clips(dataset, data_folder, folds, classifier, manifest_file):
         raise ConfigError(f"data_folder is not set: give --data_folder DIR/{dataset}")
     unreadable = []
     manifest = module.prepare(Path(data_folder), manifest_file, folds, unreadable)
-    seconds = classifier.window_seconds or 5.0  # no clip of either set is longer
+    # no clip of either set is longer; a classifier of longer windows fills them itself
+    seconds = min(5.0, classifier.window_seconds or 5.0)
     return Clips(manifest, classifier.sample_rate, seconds, unreadable)
