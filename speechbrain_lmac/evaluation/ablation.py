@@ -129,7 +129,7 @@ def plot(values):
         shown = axis.pcolormesh(*bins, counts[name].T, norm=LogNorm(1, max(top, 2)))
         axis.set_title(name)
         axis.set(xlabel="similarity after masking", ylabel="mask mean")
-        axis.label_outer()
+        axis.tick_params(labelbottom=True)
     for axis in axes.flat[len(names) :]:
         axis.axis("off")
     figure.colorbar(shown, ax=axes, label="pairs of clip and prompt")
@@ -150,7 +150,8 @@ def check(asked):
         f"similarity over {2 + WRONG} prompts a clip.",
         f"{values['clip'].nunique()} clips. Decoders: {folders}.",
     ]
-    asked.write("ablation", values, [table], {"ablation": plot(values)}, notes)
+    told = ("dataset", "folds", "clips", "template", "domains", "seed")
+    asked.write("ablation", values, [table], {"ablation": plot(values)}, notes, told)
 
 
 def main(arguments):

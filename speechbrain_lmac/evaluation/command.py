@@ -76,7 +76,7 @@ class Command:
         runner.evaluate(hparams, self.hparams_file, options, overrides)
         return pd.read_csv(Path(hparams["output_folder"]) / "results.csv")
 
-    def write(self, name, values, summary, drawn, notes=()):
+    def write(self, name, values, summary, drawn, notes, told=_TOLD):
         """Writes the results of a check.
 
         Arguments
@@ -91,13 +91,15 @@ class Command:
             By name.
         notes : sequence of str
             Below the tables.
+        told : sequence of str
+            Settings that are written below the notes.
 
         Returns
         -------
         None
         """
         atomic.write(self.folder / f"{name}.csv", values.to_csv(index=False))
-        told = ", ".join(f"{key} {self.hparams[key]}" for key in _TOLD)
+        told = ", ".join(f"{key} {self.hparams[key]}" for key in told)
         made = f"speechbrain-lmac {__version__}, torch {torch.__version__}; {told}."
         parts = [*map(tables.markdown, summary), *notes, made]
         atomic.write(self.folder / f"{name}.md", "\n\n".join(parts) + "\n")

@@ -213,7 +213,8 @@ def check(asked):
         table.rows.append([row["set"], str(row["clips"]), *figures])
     notes = ["FAD: Frechet audio distance to the evaluation's clips, on unit vectors."]
     drawn = {"training_sets": plot(values)}
-    asked.write("training_sets", values, [table], drawn, notes)
+    told = ("interpreter", "dataset", "folds", "clips", "template", "domains", "seed")
+    asked.write("training_sets", values, [table], drawn, notes, told)
 
 
 def main(arguments):
