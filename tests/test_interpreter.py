@@ -198,7 +198,8 @@ def test_batches_of_windows_change_nothing(model, monkeypatch):
     close(together.similarity.kept, apart.similarity.kept)
 
 
-def test_memory_does_not_grow_with_the_clip(model):
+@pytest.mark.parametrize("seconds", [0.1, 5, 30, 600])
+def test_memory_does_not_grow_with_the_clip(model, tmp_path, seconds):
     """The classifier never gets more than BATCH windows, however long the clip."""
     sizes = []
     encode = model.mods.classifier.encode
@@ -208,9 +209,17 @@ def test_memory_does_not_grow_with_the_clip(model):
         return encode(energies, domain)
 
     model.mods.classifier.encode = spy
-    model.interpret_batch(clip(60)[None], PROMPTS)
-    assert max(size[0] for size in sizes) <= interpreter.BATCH
+    path, wav = tmp_path / "long clip.wav", clip(seconds)
+    audio.write(path, wav, RATE)
+    out = model.interpret_file(path, PROMPTS[:1])
+    windows = max(1, math.ceil((seconds - 5) / 4) + 1)
+    assert max(size[0] for size in sizes) == min(windows, interpreter.BATCH)
+    # the clip, to be explained; what is kept and removed; the sound of it
+    assert sum(size[0] for size in sizes) == 4 * windows
     assert {size[-1] for size in sizes} == {251}
+    assert out.waveform.shape == (1, len(wav)) and out.waveform.isfinite().all()
+    # the last window is explained like the first
+    assert (out.mask[0, :, 0] != out.mask[0, :, -1]).any()
 
 
 def test_batch_equals_one_by_one(model):
