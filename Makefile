@@ -21,7 +21,7 @@ test: $(READY)
 demo: $(READY)
 	rm -rf demo/training
 	$(PYTHON) train.py hparams/lmac_zs_mini.yaml --output_folder demo/training \
-		--clips_per_sound 6 --number_of_epochs 4
+		--clips_per_sound 6 --number_of_epochs 4 --lr_annealing "{n_warmup_steps: 1}"
 	$(PYTHON) -m speechbrain_lmac.demo --out demo --trained demo/training/export
 
 bench: $(READY)
