@@ -1,5 +1,6 @@
 """Sanity checks of explanations, on short synthesised sounds and tiny classifiers."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from speechbrain_lmac.evaluation import (
     panels,
     prompts,
     randomisation,
+    ssim,
     training_sets,
 )
 from speechbrain_lmac.evaluation.study import Study
@@ -189,7 +191,7 @@ def slow_ssim(one, other):
 def test_ssim_is_that_of_its_equation():
     one, other = torch.rand(2, 2, 18, 16)
     other[0] = 0.7 * one[0] + 0.3 * other[0]
-    found = randomisation.map_similarity(one, other)
+    found = ssim.map_similarity(one, other)
     for a, b, value in zip(one, other, found, strict=True):
         expected = slow_ssim(a.double().numpy(), b.double().numpy())
         assert value.item() == pytest.approx(expected, abs=1e-4)
@@ -199,15 +201,15 @@ def test_identical_maps_and_vanished_maps():
     sparse = torch.zeros(1, 64, 64)
     sparse[:, 10:14, 20:24] = 0.9
     nothing = torch.zeros(1, 64, 64)
-    faint = 0.5 * randomisation.VANISHED * sparse
+    faint = 0.5 * ssim.VANISHED * sparse
 
-    def ssim(one, other):
-        return randomisation.map_similarity(one, other).item()
+    def alike(one, other):
+        return ssim.map_similarity(one, other).item()
 
-    assert ssim(sparse, sparse) == pytest.approx(1, abs=1e-5)
-    assert ssim(sparse, nothing) == ssim(sparse, faint) == ssim(nothing, sparse) == 0
-    assert ssim(nothing, nothing) == pytest.approx(1)  # nothing has changed
-    both = randomisation.map_similarity(
+    assert alike(sparse, sparse) == pytest.approx(1, abs=1e-5)
+    assert alike(sparse, nothing) == alike(sparse, faint) == alike(nothing, sparse) == 0
+    assert alike(nothing, nothing) == pytest.approx(1)  # nothing has changed
+    both = ssim.map_similarity(
         torch.cat([sparse, sparse]), torch.cat([sparse, nothing])
     )
     assert both.tolist() == pytest.approx([1, 0], abs=1e-5)
@@ -422,6 +424,18 @@ def test_bad_input_is_one_line(data, tmp_path, capsys, main, named, given, said)
     assert main(arguments(data, tmp_path, *named, **given)) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("error: ") and said in error
+
+
+def test_unreadable_clips_are_named_and_counted(data, tmp_path):
+    folder = tmp_path / "ESC-50"
+    shutil.copytree(data / "ESC-50", folder)
+    broken = sorted((folder / "audio").glob("3-*"))[0]
+    broken.write_bytes(b"no sound")
+    asked = arguments(data, tmp_path, data_folder=folder, methods=["lmac_zs"])
+    assert panels.main(asked) == 0
+    values, text = written(tmp_path, "panels")
+    assert values["clip"].nunique() == 3 and broken.stem not in set(values["clip"])
+    assert "3 clips; 1 unreadable" in text and broken.name in text
 
 
 def test_overrides_win_over_the_defaults_of_a_check(data, tmp_path):

@@ -137,7 +137,7 @@ def plot(values):
     return figure
 
 
-def check(asked):
+def _check(asked):
     """The comparison of decoders, from the command line to the files."""
     if not asked.named:
         raise ConfigError("no decoder is named: give NAME=FOLDER, one or several")
@@ -155,8 +155,19 @@ def check(asked):
 
 
 def main(arguments):
-    """Command line; by default on a fold that is not kept for the final figures."""
-    return command.run(check, arguments, folds=[3], domains=["stft"])
+    """Command line; by default on a fold that is not kept for the final figures.
+
+    Arguments
+    ---------
+    arguments : list of str
+        As :func:`~speechbrain_lmac.evaluation.command.run` takes them.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    return command.run(_check, arguments, folds=[3], domains=["stft"])
 
 
 if __name__ == "__main__":

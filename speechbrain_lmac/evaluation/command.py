@@ -146,12 +146,6 @@ def run(check, arguments, **defaults):
     return 0
 
 
-def unreadable_note(study):
-    """How many clips a study has, and which it could not read."""
-    said = "".join(f"; {reason}" for reason in study.unreadable)
-    return f"{len(study.names)} clips; {len(study.unreadable)} unreadable{said}."
-
-
 def _named(arguments):
     """``NAME=WHAT`` by name."""
     named = {}

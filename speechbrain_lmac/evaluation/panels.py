@@ -69,7 +69,7 @@ def draw(study, seed=0):
     return figure, pd.DataFrame(values, columns=columns)
 
 
-def check(asked):
+def _check(asked):
     """The panels, from the command line to the files."""
     study = asked.study()
     figure, values = draw(study, asked.hparams["seed"])
@@ -77,14 +77,25 @@ def check(asked):
     for row in values.itertuples(index=False):
         names = [METHODS.get(x, x) for x in row[:4]]
         table.rows.append([*names, *[f"{x:.3f}" for x in row[4:]]])
-    notes = [command.unreadable_note(study)]
+    notes = [study.counted]
     asked.write("panels", values, [table], {"panels": figure}, notes)
 
 
 def main(arguments):
-    """Command line; by default LMAC-ZS and Grad-CAM++, the paper's, on 4 clips."""
+    """Command line; by default LMAC-ZS and Grad-CAM++, the paper's, on 4 clips.
+
+    Arguments
+    ---------
+    arguments : list of str
+        As :func:`~speechbrain_lmac.evaluation.command.run` takes them.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
     methods = ["lmac_zs", "gradcam++"]
-    return command.run(check, arguments, methods=methods, clips=4, domains=["stft"])
+    return command.run(_check, arguments, methods=methods, clips=4, domains=["stft"])
 
 
 if __name__ == "__main__":

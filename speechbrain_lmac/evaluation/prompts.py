@@ -206,19 +206,30 @@ def plot(values):
     return figure
 
 
-def check(asked):
+def _check(asked):
     """The prompt test, from the command line to the files."""
     study = asked.study()
     values = measure(study, seed=asked.hparams["seed"])
-    notes = [command.unreadable_note(study)]
+    notes = [study.counted]
     tables = summaries(values, asked.cell)
     asked.write("prompts", values, tables, {"prompts": plot(values)}, notes)
 
 
 def main(arguments):
-    """Command line; by default all explainers on 40 clips."""
+    """Command line; by default all explainers on 40 clips.
+
+    Arguments
+    ---------
+    arguments : list of str
+        As :func:`~speechbrain_lmac.evaluation.command.run` takes them.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
     methods = list(METHODS)
-    return command.run(check, arguments, methods=methods, clips=40, domains=["stft"])
+    return command.run(_check, arguments, methods=methods, clips=40, domains=["stft"])
 
 
 if __name__ == "__main__":

@@ -15,10 +15,8 @@ import sys
 
 import torch
 
-from speechbrain_lmac.evaluation import command
+from speechbrain_lmac.evaluation import command, ssim
 from speechbrain_lmac.evaluation.tables import METHODS, Table
-
-VANISHED = 0.01  # of the other map's mean
 
 
 @torch.no_grad()
@@ -84,82 +82,6 @@ def cascade(classifier, seed=0):
         yield name, copied
 
 
-def structural_similarity(before, after):
-    """SSIM of maps as it is defined.
-
-    Z. Wang et al., "Image quality assessment: from error visibility to structural
-    similarity", 2004: Gaussian window of 11 x 11, range 1.
-
-    Arguments
-    ---------
-    before : torch.Tensor
-        Maps in [0, 1], [N, F, T], F and T above 5.
-    after : torch.Tensor
-        Maps of the same shape.
-
-    Returns
-    -------
-    torch.Tensor
-        [N], 1 for equal maps.
-    """
-    from torchmetrics.functional.image import structural_similarity_index_measure
-
-    return structural_similarity_index_measure(
-        after.unsqueeze(1), before.unsqueeze(1), data_range=1.0, reduction="none"
-    )
-
-
-def vanished(before, after):
-    """Where one of two maps has vanished, or appeared from nothing.
-
-    Arguments
-    ---------
-    before : torch.Tensor
-        Maps in [0, 1], [N, F, T].
-    after : torch.Tensor
-        Maps of the same shape.
-
-    Returns
-    -------
-    torch.Tensor
-        [N], true where one has less than ``VANISHED`` of the other's mean; two empty
-        maps are equal.
-    """
-    means = torch.stack([before.mean((1, 2)), after.mean((1, 2))])
-    return means.amin(0) < VANISHED * means.amax(0)
-
-
-def map_similarity(before, after):
-    """Structural similarity of maps, where a map that vanished has changed.
-
-    SSIM takes two dark regions for alike, so it finds an empty map similar to a sparse
-    one, although nothing of it is left.
-
-    Arguments
-    ---------
-    before : torch.Tensor
-        Maps in [0, 1], [N, F, T].
-    after : torch.Tensor
-        Maps of the same shape.
-
-    Returns
-    -------
-    torch.Tensor
-        SSIM [N]; 0 where a map :func:`vanished`.
-
-    Example
-    -------
-    >>> before = torch.zeros(1, 32, 32)
-    >>> before[:, 4:6, 4:6] = 1
-    >>> map_similarity(before, before).item(), map_similarity(before, 0 * before).item()
-    (1.0, 0.0)
-    >>> round(structural_similarity(before, 0 * before).item(), 2)
-    0.91
-    """
-    ssim = structural_similarity(before, after)
-    return ssim.masked_fill(vanished(before, after), 0.0)
-
-
 def measure(study, seed=0):
     """Similarity of the maps of every clip after every step.
 
@@ -201,9 +123,9 @@ def measure(study, seed=0):
                     "method": name,
                     "step": step,
                     "block": block,
-                    "SSIM": map_similarity(first, maps).tolist(),
-                    "plain SSIM": structural_similarity(first, maps).tolist(),
-                    "vanished": vanished(first, maps).int().tolist(),
+                    "SSIM": ssim.map_similarity(first, maps).tolist(),
+                    "plain SSIM": ssim.structural_similarity(first, maps).tolist(),
+                    "vanished": ssim.vanished(first, maps).int().tolist(),
                     "MM": maps.mean((1, 2)).tolist(),
                 }
                 parts.append(pd.DataFrame(values))
@@ -304,7 +226,7 @@ def plot_strip(strip):
     return figure
 
 
-def check(asked):
+def _check(asked):
     """Cascading randomisation, from the command line to the files."""
     study = asked.study()
     values, strip = measure(study, asked.hparams["seed"])
@@ -313,19 +235,30 @@ def check(asked):
         "randomisation_strip": plot_strip(strip),
     }
     notes = [
-        "SSIM of maps with those of the trained classifier; 0 for a map that vanished, "
-        f"with less than {VANISHED} of the other's mean, which plain SSIM takes for "
+        "SSIM of maps with those of the trained classifier; 0 for a map that vanished "
+        f"(less than {ssim.VANISHED} of the other's mean), which plain SSIM takes for "
         "similar to a sparse one.",
-        command.unreadable_note(study),
+        study.counted,
     ]
     table = summary(values, asked.cell)
     asked.write("randomisation", values, [table], drawn, notes)
 
 
 def main(arguments):
-    """Command line; by default LMAC-ZS and the CAM family on 40 clips."""
+    """Command line; by default LMAC-ZS and the CAM family on 40 clips.
+
+    Arguments
+    ---------
+    arguments : list of str
+        As :func:`~speechbrain_lmac.evaluation.command.run` takes them.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
     methods = ["lmac_zs", "gradcam", "gradcam++", "scorecam", "gscorecam"]
-    return command.run(check, arguments, methods=methods, clips=40, domains=["stft"])
+    return command.run(_check, arguments, methods=methods, clips=40, domains=["stft"])
 
 
 if __name__ == "__main__":

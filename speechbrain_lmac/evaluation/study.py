@@ -125,6 +125,12 @@ class Study:
             unreadable,
         )
 
+    @property
+    def counted(self):
+        """How many clips there are, and which could not be read."""
+        said = "".join(f"; {reason}" for reason in self.unreadable)
+        return f"{len(self.names)} clips; {len(self.unreadable)} unreadable{said}."
+
     def scenes(self, doing, classifier=None):
         """The clips as a classifier hears them, with a progress bar.
 

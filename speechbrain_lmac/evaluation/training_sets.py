@@ -202,7 +202,7 @@ def plot(values):
     return figure
 
 
-def check(asked):
+def _check(asked):
     """The table over training sets, from the command line to the files."""
     if not asked.named:
         raise ConfigError("no training set is named: give NAME=FILE.csv, or several")
@@ -218,8 +218,19 @@ def check(asked):
 
 
 def main(arguments):
-    """Command line."""
-    return command.run(check, arguments, domains=["stft"])
+    """Command line.
+
+    Arguments
+    ---------
+    arguments : list of str
+        As :func:`~speechbrain_lmac.evaluation.command.run` takes them.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    return command.run(_check, arguments, domains=["stft"])
 
 
 if __name__ == "__main__":
