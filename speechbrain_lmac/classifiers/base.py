@@ -39,12 +39,13 @@ class ZeroShotClassifier(nn.Module, ABC):
 
     Attributes: ``name`` identifies the weights, ``sample_rate`` in Hz, ``stft`` the
     :class:`~speechbrain_lmac.spectrogram.STFT`, ``window_seconds`` the length the model
-    was trained on (None for any), ``repeats_short_clips`` whether :meth:`encode` fills a
-    shorter clip up to it itself (others are given silence after the clip),
-    ``prompt_template`` with one ``{}``, ``temperature`` the logit scale of zero-shot classification, ``map_channels`` the channels of the
-    four maps, ``map_strides`` their strides on the mel grid, ``embedding_dim``,
-    ``mel_filters`` [F, M], and ``arguments``, the plain values that its constructor was
-    given, by which an exported interpreter builds it again.
+    was trained on (None for any), ``repeats_short_clips`` whether :meth:`encode` fills
+    a shorter clip up to it itself (others are given silence after the clip),
+    ``prompt_template`` with one ``{}``, ``temperature`` the logit scale of zero-shot
+    classification, ``map_channels`` the channels of the four maps, ``map_strides``
+    their strides on the mel grid, ``embedding_dim``, ``mel_filters`` [F, M], and
+    ``arguments``, the plain values that its constructor was given, by which an
+    exported interpreter builds it again.
     """
 
     name: str

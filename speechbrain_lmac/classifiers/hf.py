@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 import torch.nn as nn
 
+from speechbrain_lmac import hub
 from speechbrain_lmac.classifiers import htsat
 from speechbrain_lmac.classifiers.clap import (
     F_MAX,
@@ -22,7 +23,6 @@ from speechbrain_lmac.errors import CheckpointError, ConfigError
 
 _FILES = ("config.json", "tokenizer.json", "vocab.json", "merges.txt")
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-_TIMEOUT = 5  # seconds in which the hub must answer
 _REMEDY = "download laion/clap-htsat-unfused from the hub and give its folder"
 
 
@@ -174,23 +174,8 @@ def _from_hub(repository):
     """The folder in the hub's cache that has a repository's model and tokenizer."""
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise ConfigError(f"{repository}: no such folder; {_REMEDY}")
-    from huggingface_hub import snapshot_download, try_to_load_from_cache
-
     for weights in _WEIGHTS:
-        cached = try_to_load_from_cache(repository, weights)
-        if isinstance(cached, str):
-            return Path(cached).parent
-    try:
-        for weights in _WEIGHTS:
-            # asks once, with a limit; what from_pretrained does may take many minutes
-            folder = snapshot_download(
-                repository, allow_patterns=[*_FILES, weights], etag_timeout=_TIMEOUT
-            )
-            if (Path(folder) / weights).is_file():
-                break
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{repository}: no such folder, and the hub did not give it "
-            f"({type(error).__name__}); {_REMEDY}"
-        ) from error
-    return Path(folder)
+        folder = hub.fetch(repository, [*_FILES, weights], _REMEDY)
+        if (folder / weights).is_file():
+            break
+    return folder
