@@ -17,6 +17,7 @@ from speechbrain_lmac.masking import Masking
 from speechbrain_lmac.windows import Windows
 
 SILENCE_DB = -90  # peak re full scale below which a clip is taken as silent
+BLOCK = 1000  # frames of a long clip that are played back together
 BATCH = 8  # windows that are encoded together: memory does not grow with the clip
 
 _FILES = ["hyperparams.yaml", "decoder.safetensors"]
@@ -209,7 +210,7 @@ class LMACZSInterpreter(Pretrained):
     @torch.no_grad()
     def _interpret(self, waveform, prompts, text, source=""):
         """A clip [N] at the classifier's rate, and prompts with their [P, D]."""
-        classifier, length = self.mods.classifier, len(waveform)
+        classifier = self.mods.classifier
         waveform = waveform.to(classifier.device)
         before, mask = self._mask(waveform, text)
         if waveform.abs().max() < 10 ** (SILENCE_DB / 20):
@@ -219,25 +220,16 @@ class LMACZSInterpreter(Pretrained):
             mask = torch.zeros_like(mask)
         kept, removed = self._hear_masked(waveform, mask)
 
-        # Frames up to the end of the clip: were it not filled up to a whole frame, its
-        # last samples would lie under the tail of a window, which magnifies errors.
-        rest = -length % classifier.stft.hop_length
-        spectrum = classifier.stft(F.pad(waveform, (0, rest)))
-        magnitude, mask = spectrum.abs(), mask[..., : spectrum.shape[-1]]
-        play = classifier.stft.playback
-        # one prompt at a time: a long clip's spectrograms are large
-        sounds = [play(self.masking.keep(m, magnitude), spectrum, length) for m in mask]
-        rests = [
-            play(self.masking.remove(m, magnitude), spectrum, length) for m in mask
-        ]
-        heard = self._hear(torch.stack(sounds))
+        sounds, rests, magnitude = self._play(waveform, mask)
+        mask = mask[..., : magnitude.shape[-1]]
+        heard = self._hear(sounds)
 
         embeddings = (before.expand_as(kept), kept, removed, heard)
         similarity = [(e * text).sum(1).cpu() for e in embeddings]
         among = [classifier.probabilities(e, text).diag().cpu() for e in embeddings]
         return Explanation(
-            waveform=torch.stack(sounds).cpu(),
-            removed=torch.stack(rests).cpu(),
+            waveform=sounds.cpu(),
+            removed=rests.cpu(),
             original=waveform.cpu(),
             mask=mask.cpu(),
             magnitude=magnitude.cpu(),
@@ -248,6 +240,39 @@ class LMACZSInterpreter(Pretrained):
             classifier=classifier.name,
             source=source,
         )
+
+    def _play(self, waveform, mask):
+        """A clip [N], masks [P, F, T] to sounds kept and removed [P, N], magnitudes.
+
+        Block by block and prompt by prompt, since a long clip's complex spectrograms
+        would be larger than all else. Each block is transformed with a margin on both
+        sides, which is then cut, so that it is what the whole clip would give.
+        """
+        stft, length = self.mods.classifier.stft, len(waveform)
+        hop, margin = stft.hop_length, 2 * -(-stft.n_fft // stft.hop_length)
+        # Frames up to the end of the clip: were it not filled up to a whole frame, its
+        # last samples would lie under the tail of a window, which magnifies errors.
+        waveform = F.pad(waveform, (0, -length % hop))
+        frames = len(waveform) // hop + 1
+        magnitude = waveform.new_empty(stft.bins, frames)
+        kept, removed = waveform.new_empty(2, len(mask), len(waveform))
+        for start in range(0, frames, BLOCK):
+            stop = min(start + BLOCK, frames)
+            first, last = max(0, start - margin), min(stop + margin, frames - 1)
+            spectrum = stft(waveform[first * hop : last * hop])
+            x = spectrum.abs()
+            magnitude[:, start:stop] = x[:, start - first : stop - first]
+            own = slice((start - first) * hop, (stop - first) * hop)
+            for k, part in enumerate(mask[..., first : last + 1]):
+                for sounds, act in (
+                    (kept, self.masking.keep),
+                    (removed, self.masking.remove),
+                ):
+                    sound = stft.playback(act(part, x), spectrum, (last - first) * hop)[
+                        own
+                    ]
+                    sounds[k, start * hop : start * hop + len(sound)] = sound
+        return kept[:, :length], removed[:, :length], magnitude
 
     def _hear(self, waveforms):
         """Waveforms [K, N] to unit vectors [K, D]."""

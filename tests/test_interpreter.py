@@ -222,6 +222,26 @@ def test_memory_does_not_grow_with_the_clip(model, tmp_path, seconds):
     assert (out.mask[0, :, 0] != out.mask[0, :, -1]).any()
 
 
+@pytest.mark.parametrize("samples", [100, 16000, 23 * 320, 50001, 96001])
+def test_playing_in_blocks_changes_nothing(model, monkeypatch, samples):
+    wav = clip(samples / RATE)
+    whole = model.interpret_batch(wav[None], PROMPTS)[0]
+    monkeypatch.setattr(interpreter, "BLOCK", 23)
+    blocks, sizes = model.interpret_batch(wav[None], PROMPTS)[0], []
+    close(blocks.waveform, whole.waveform)
+    close(blocks.removed, whole.removed)
+    close(blocks.magnitude, whole.magnitude, 1e-4)
+    inverse = model.mods.classifier.stft.inverse
+
+    def spy(spectrum, length):
+        sizes.append(spectrum.shape[-1])
+        return inverse(spectrum, length)
+
+    monkeypatch.setattr(model.mods.classifier.stft, "inverse", spy)
+    model.interpret_batch(wav[None], PROMPTS)
+    assert max(sizes) <= 23 + 2 * 8 + 1
+
+
 def test_batch_equals_one_by_one(model):
     wavs = torch.stack([clip(2, seed) for seed in range(3)])
     together = model.interpret_batch(wavs, PROMPTS)
