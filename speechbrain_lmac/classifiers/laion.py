@@ -36,8 +36,10 @@ from speechbrain_lmac.errors import ConfigError
 _PACKAGE = f"{__name__}_clap"  # under which parts of laion-clap are imported
 # of the audio networks: what zero-shot classification does without, the front end
 # because it is rebuilt here, the rest because it names AudioSet's classes
-_UNUSED = ("spectrogram_extractor", "logmel_extractor", "spec_augmenter")
-_UNUSED += ("tscam_conv", "head", "fc_audioset")
+_UNUSED = (
+    *("spectrogram_extractor", "logmel_extractor", "spec_augmenter"),
+    *("tscam_conv", "head", "fc_audioset"),
+)
 # the sizes of RoBERTa-base (https://huggingface.co/FacebookAI/roberta-base)
 _ROBERTA = {
     "vocab_size": 50265,
