@@ -4,7 +4,6 @@ import difflib
 import logging
 import math
 import re
-import sys
 
 import speechbrain as sb
 import torch
@@ -29,7 +28,7 @@ from speechbrain_lmac.data.pipeline import (
 )
 from speechbrain_lmac.data.seeded import SeededClips
 from speechbrain_lmac.data.sentences import SentenceBank
-from speechbrain_lmac.errors import ConfigError, UserError
+from speechbrain_lmac.errors import ConfigError, exit_code
 from speechbrain_lmac.interpreter import check_device
 
 logger = logging.getLogger(__name__)
@@ -49,17 +48,16 @@ def run(arguments):
         Exit code: 0, or 2 after bad input, which is told in one line.
     """
     hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
+
+    def action():
+        hparams = load_settings(hparams_file, overrides)
+        train(hparams, hparams_file, run_opts, overrides)
+
     try:
-        train(load_settings(hparams_file, overrides), hparams_file, run_opts, overrides)
-    except UserError as error:
-        if run_opts.get("debug"):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return exit_code(action, run_opts.get("debug"))
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
-    return 0
 
 
 def load_settings(hparams_file, overrides=""):

@@ -8,7 +8,6 @@ the folder ``sanity`` of its results: values as ``CHECK.csv``, their summary as
 """
 
 import itertools
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import speechbrain as sb
 import torch
 
 from speechbrain_lmac import __version__, atomic
-from speechbrain_lmac.errors import ConfigError, UserError
+from speechbrain_lmac.errors import ConfigError, exit_code
 from speechbrain_lmac.evaluation import figures, runner, tables
 from speechbrain_lmac.evaluation.study import Study
 from speechbrain_lmac.training import load_settings
@@ -136,14 +135,11 @@ def run(check, arguments, **defaults):
     hparams_file, run_opts, overrides = sb.parse_arguments(options)
     overrides = defaults | dict(ruamel.yaml.YAML().load(overrides) or {})
     device = run_opts.get("device") or "cpu"
-    try:
+
+    def action():
         check(Command(hparams_file, _named(named), overrides, device))
-    except UserError as error:
-        if run_opts.get("debug"):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return exit_code(action, run_opts.get("debug"))
 
 
 def _named(arguments):

@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import os
-import sys
 from pathlib import Path
 
 import speechbrain as sb
@@ -19,7 +18,7 @@ from speechbrain.utils.distributed import (
 from tqdm import tqdm
 
 from speechbrain_lmac import __version__, atomic, checkpoint
-from speechbrain_lmac.errors import AudioInputError, ConfigError, UserError
+from speechbrain_lmac.errors import AudioInputError, ConfigError, exit_code
 from speechbrain_lmac.evaluation import report, settings
 from speechbrain_lmac.evaluation.clips import dataset_module, load_clips
 from speechbrain_lmac.evaluation.conditions import generator
@@ -47,15 +46,12 @@ def run(arguments):
         Exit code: 0, or 2 after bad input, which is told in one line.
     """
     hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
-    try:
+
+    def action():
         hparams = load_settings(hparams_file, overrides)
         evaluate(hparams, hparams_file, run_opts, overrides)
-    except UserError as error:
-        if run_opts.get("debug"):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return exit_code(action, run_opts.get("debug"))
 
 
 def evaluate(hparams, hparams_file, run_opts, overrides=""):
