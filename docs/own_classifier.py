@@ -73,7 +73,7 @@ class MyCLAP(ZeroShotClassifier):
 if __name__ == "__main__":
     classifier = MyCLAP()
     modules = {"classifier": classifier, "decoder": MaskDecoder(classifier)}
-    mask = {"masking_domain": "stft", "masking_law": "log", "mask_floor_db": -68}
+    mask = {"masking_law": "log", "mask_floor_db": -68}
     interpreter = LMACZSInterpreter(modules, mask)
     clip = 0.1 * torch.randn(1, 16000)  # the decoder has learned nothing yet
     print(interpreter.interpret_batch(clip, ["a dog barking"])[0].similarity)

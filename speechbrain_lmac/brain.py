@@ -90,10 +90,14 @@ class LMACZSBrain(sb.Brain):
             self.noted.setdefault(name, []).append(value.detach().float().reshape(-1))
 
     def _validate(self, batch):
-        """Faithfulness for the clips as they are, asked about their predicted class."""
-        classifier, objective = self.hparams.classifier, self.hparams.objective
+        """Faithfulness for the clips as they are, asked about their predicted class.
+
+        In the first of the domains.
+        """
+        classifier, maskings = self.hparams.classifier, self.hparams.objective.maskings
+        domain, masking = next(iter(maskings.items()))
         spectrum = classifier.stft(batch.sig.data)
-        scene = hear(classifier, spectrum.abs(), objective.domain)
+        scene = hear(classifier, spectrum.abs(), domain)
         bank = self.sentences[sb.Stage.VALID]
         text = bank.first(self.hparams.valid_sentences)
         before = classifier.probabilities(scene.encoding.embedding, text)
@@ -101,7 +105,7 @@ class LMACZSBrain(sb.Brain):
         mask = self._masks(scene, predicted).squeeze(1)
         kept, removed = (
             hear_masked(classifier, change(mask, scene.energies), scene.domain)
-            for change in (objective.masking.keep, objective.masking.remove)
+            for change in (masking.keep, masking.remove)
         )
         kept = classifier.probabilities(kept, text)
         removed = classifier.probabilities(removed, text)
@@ -157,14 +161,15 @@ class LMACZSBrain(sb.Brain):
 
     def _show(self, epoch, stats):
         """Losses, a spectrogram, its mask and the masked sound to TensorBoard."""
-        board, objective = self.hparams.tensorboard, self.hparams.objective
+        board, maskings = self.hparams.tensorboard, self.hparams.objective.maskings
+        domain, masking = next(iter(maskings.items()))
         stft = self.hparams.classifier.stft
         board.log_stats({"epoch": epoch}, self.train_stats, stats)
         spectrum, energies, mask = self.shown
         board.log_figure("valid/spectrogram", energies.clamp(min=1e-5).log10().cpu())
         board.log_figure("valid/mask", mask.cpu())
-        if objective.domain == "stft":
-            kept = objective.masking.keep(mask, energies)
+        if domain == "stft":
+            kept = masking.keep(mask, energies)
             length = (spectrum.shape[1] - 1) * stft.hop_length
             sound = stft.playback(kept, spectrum, length)
             board.log_audio("valid/kept", sound.cpu(), stft.sample_rate)

@@ -20,7 +20,7 @@ from speechbrain_lmac.errors import CheckpointError, ConfigError
 PRETRAINED = Path(__file__).parent / "pretrained"
 
 MINI_FILES = ("classifier.json", "classifier.safetensors", "vocabulary.model")
-_SETTINGS = ("masking_domain", "masking_law", "mask_floor_db")
+_SETTINGS = ("masking_law", "mask_floor_db")
 _REMEDY = "copy it again, or train and export again"
 
 
@@ -29,7 +29,7 @@ class Export(NamedTuple):
 
     classifier: torch.nn.Module
     decoder: torch.nn.Module
-    settings: dict  # masking_domain, masking_law, mask_floor_db
+    settings: dict  # masking_law, mask_floor_db
 
 
 def fingerprint(module):
@@ -72,7 +72,7 @@ def export(folder, decoder, classifier, settings):
     classifier : ZeroShotClassifier
         That the decoder was trained for; one that can be built from plain values.
     settings : dict
-        ``masking_domain``, ``masking_law`` and ``mask_floor_db``.
+        ``masking_law`` and ``mask_floor_db``.
 
     Returns
     -------

@@ -165,6 +165,9 @@ class MaskDecoder(nn.Module):
     detail : bool
         Whether the log-mel spectrogram joins at the last step, by a branch whose last
         layer starts at zero.
+    domains : sequence of str
+        In which masks are to act: each has a last layer of its own. A mask for a domain
+        that is not among them comes from the first one's.
 
     Example
     -------
@@ -179,7 +182,14 @@ class MaskDecoder(nn.Module):
     """
 
     def __init__(
-        self, classifier, width=48, fine_width=16, groups=8, tokens=8, detail=True
+        self,
+        classifier,
+        width=48,
+        fine_width=16,
+        groups=8,
+        tokens=8,
+        detail=True,
+        domains=("stft",),
     ):
         super().__init__()
         self.arguments = {
@@ -188,6 +198,7 @@ class MaskDecoder(nn.Module):
             "groups": groups,
             "tokens": tokens,
             "detail": detail,
+            "domains": list(domains),
         }
         channels, dim = classifier.map_channels, classifier.embedding_dim
         self.stages = nn.ModuleList(Agreement(c, dim, width, groups) for c in channels)
@@ -199,7 +210,7 @@ class MaskDecoder(nn.Module):
         self.to_grid = nn.ModuleList(
             UpBlock(a, b, norm=False) for a, b in itertools.pairwise(widths)
         )
-        self.out = nn.Conv2d(fine_width, 1, 3, 1, 1)
+        self.out = nn.Conv2d(fine_width, len(domains), 3, 1, 1)
         self.level = nn.Parameter(torch.tensor([4.0, 0.0])) if groups else None
         self.detail = None
         if detail:
@@ -214,7 +225,7 @@ class MaskDecoder(nn.Module):
         self.register_buffer("bands", bands, persistent=False)
         self.to(memory_format=torch.channels_last)  # a fifth faster on CPU in bf16
 
-    def logits(self, encoding, mel, text):
+    def logits(self, encoding, mel, text, domain="stft"):
         """Mask logits on the mel grid.
 
         Arguments
@@ -225,6 +236,8 @@ class MaskDecoder(nn.Module):
             Their mel energies [B, M, T].
         text : torch.Tensor
             Unit vectors of K prompts for each clip [B, K, D].
+        domain : str
+            ``stft`` or ``mel``: where the mask is to act.
 
         Returns
         -------
@@ -246,7 +259,9 @@ class MaskDecoder(nn.Module):
             log_mel = 0.25 * torch.log(mel + 1e-4).unsqueeze(1)
             log_mel = log_mel.repeat_interleave(text.shape[1], 0)
             x = x + self.detail(torch.cat([x, log_mel.to(x.dtype)], 1))
-        out = self.out(x).unflatten(0, text.shape[:2]).squeeze(2)
+        domains = self.arguments["domains"]
+        head = domains.index(domain) if domain in domains else 0
+        out = self.out(x)[:, head].unflatten(0, text.shape[:2])
         if self.level is not None:
             out = out + (self.level[0] * similarity + self.level[1])[..., None, None]
         return out
@@ -270,7 +285,7 @@ class MaskDecoder(nn.Module):
         torch.Tensor
             [B, K, F, T] or [B, K, M, T].
         """
-        out = self.logits(encoding, mel, text).float()
+        out = self.logits(encoding, mel, text, domain).float()
         if domain == "stft":
             out = torch.einsum("bkmt,fm->bkft", out, self.bands)
         return torch.sigmoid(out)

@@ -49,7 +49,7 @@ class Masking:
     def __init__(self, full_scale, floor_db=-68.0, law="log", power=1.0):
         if law not in LAWS:
             raise ConfigError(f"masking law '{law}' is unknown: choose one of {LAWS}")
-        self.law = law
+        self.law, self.power = law, power
         self.floor = full_scale * 10 ** (power * floor_db / 20)
 
     @classmethod
@@ -83,9 +83,30 @@ class Masking:
         return cls(energy, floor_db, law, power=2.0)
 
     @classmethod
-    def for_domains(cls, classifier, law="log", floor_db=-68.0):
-        """The maskings of all domains of a classifier, by the domain's name."""
-        return {d: cls.for_classifier(classifier, d, law, floor_db) for d in DOMAINS}
+    def for_domains(cls, classifier, domains=DOMAINS, law="log", floor_db=-68.0):
+        """The maskings of some domains of a classifier, by the domain's name.
+
+        Arguments
+        ---------
+        classifier : ZeroShotClassifier
+            Says what full scale is.
+        domains : sequence of str
+            ``stft``, ``mel`` or both.
+        law : str
+            ``log`` or ``linear``.
+        floor_db : float
+            In dB re full scale.
+
+        Returns
+        -------
+        dict
+            At least one; ConfigError where there is none.
+        """
+        if not domains or isinstance(domains, str):
+            raise ConfigError(
+                f"masking domains are '{domains}': give a list, as in [stft, mel]"
+            )
+        return {d: cls.for_classifier(classifier, d, law, floor_db) for d in domains}
 
     def compress(self, values):
         """Values on the scale on which a mask is a factor, 0 for silence."""
@@ -94,6 +115,10 @@ class Masking:
     def expand(self, levels):
         """The inverse of :meth:`compress`."""
         return levels if self.law == "linear" else self.floor * torch.expm1(levels)
+
+    def magnitude(self, values):
+        """Values of either domain as magnitudes; of energies, those above the floor."""
+        return values if self.power == 1 else (values + self.floor).sqrt()
 
     def keep(self, mask, values):
         """The sound that the mask selects: ``expand(mask * compress(values))``.

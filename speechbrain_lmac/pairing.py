@@ -38,6 +38,21 @@ def similarities(embedding, bank):
         return embedding @ bank.T
 
 
+def one_of(maskings):
+    """The domain of a step: one of them, each as likely.
+
+    Arguments
+    ---------
+    maskings : dict
+        By domain.
+
+    Returns
+    -------
+    str
+    """
+    return list(maskings)[int(torch.randint(len(maskings), ()))]
+
+
 def at(weight, ramp):
     """A weight that may move during the training.
 
@@ -107,10 +122,9 @@ class PaperObjective:
     ---------
     classifier : ZeroShotClassifier
         Frozen.
-    masking : Masking
-        What a mask does.
-    domain : str
-        ``stft`` or ``mel``.
+    maskings : dict
+        By domain, ``stft`` or ``mel``, the :class:`~speechbrain_lmac.masking.Masking`:
+        what a mask does there. Each step acts in one of them, drawn anew.
     match : float
         Weight of similarity matching (1 in the paper).
     l1 : float or sequence of float
@@ -130,15 +144,14 @@ class PaperObjective:
     def __init__(
         self,
         classifier,
-        masking,
-        domain="stft",
+        maskings,
         match=1.0,
         l1=0.05,
         diversity=0.0,
         pairs_per_clip=None,
         pairs_per_pass=64,
     ):
-        self.classifier, self.masking, self.domain = classifier, masking, domain
+        self.classifier, self.maskings = classifier, maskings
         self.weights = {"match": match, "sparsity": l1, "diversity": diversity}
         self.pairs_per_clip, self.pairs_per_pass = pairs_per_clip, pairs_per_pass
 
@@ -152,8 +165,9 @@ class PaperObjective:
         if self.pairs_per_clip:
             order = torch.rand(asked.shape).argsort(1).to(asked.device)
             asked = asked.gather(1, order[:, : self.pairs_per_clip])
+        domain = one_of(self.maskings)
         asked, magnitude = asked[rows], self.classifier.stft(waveforms[rows]).abs()
-        scene = hear(self.classifier, magnitude, self.domain)
+        scene = hear(self.classifier, magnitude, domain)
         similarity = similarities(scene.encoding.embedding, bank)
         return Pairs(
             scene,
@@ -166,8 +180,8 @@ class PaperObjective:
     def terms(self, pairs, masks, ramp=1.0):
         """Masks [B, K, F, T] to named, weighted terms of the loss."""
         scene = pairs.scene
-        kept = self.masking.keep(masks, scene.energies.unsqueeze(1))
-        heard = hear_masked(self.classifier, kept, self.domain, self.pairs_per_pass)
+        kept = self.maskings[scene.domain].keep(masks, scene.energies.unsqueeze(1))
+        heard = hear_masked(self.classifier, kept, scene.domain, self.pairs_per_pass)
         similarity = (heard * pairs.text).sum(-1)
         target = pairs.target.gather(2, pairs.prompt.unsqueeze(2)).squeeze(2)
         raw = {
@@ -188,16 +202,18 @@ class SceneObjective:
     ---------
     classifier : ZeroShotClassifier
         Frozen.
-    masking : Masking
-        What a mask does.
-    domain : str
-        ``stft`` or ``mel``.
+    maskings : dict
+        By domain, ``stft`` or ``mel``, the :class:`~speechbrain_lmac.masking.Masking`:
+        what a mask does there. Each step acts in one of them, drawn anew.
     mix_share : float
         Share of the clips that are mixed with another of the batch.
     mix_db : float
         Mixtures lie within plus and minus this level difference.
     hard_share : float
         Share of foreign prompts that are the likeliest sentence not in the clip.
+    alike : float
+        Sentences whose cosine is above this name the same ("dog", "dog bark"): their
+        clips are not mixed, and neither is foreign to the other.
     match : float
         Weight of similarity matching at the prompt; at half weight for foreign prompts.
     bank : float
@@ -221,11 +237,11 @@ class SceneObjective:
     def __init__(
         self,
         classifier,
-        masking,
-        domain="stft",
+        maskings,
         mix_share=0.5,
         mix_db=5.0,
         hard_share=0.5,
+        alike=0.85,
         match=10.0,
         bank=20.0,
         confidence=0.0,
@@ -235,8 +251,9 @@ class SceneObjective:
         loudness=0.0,
         pairs_per_pass=64,
     ):
-        self.classifier, self.masking, self.domain = classifier, masking, domain
-        self.mix_share, self.mix_db, self.hard_share = mix_share, mix_db, hard_share
+        self.classifier, self.maskings = classifier, maskings
+        self.mix_share, self.mix_db = mix_share, mix_db
+        self.hard_share, self.alike = hard_share, alike
         self.match, self.bank, self.confidence = match, bank, confidence
         self.l1, self.l1_foreign = l1, l1_foreign
         self.removal, self.loudness = removal, loudness
@@ -253,6 +270,7 @@ class SceneObjective:
         """
         count, device = len(waveforms), waveforms.device
         # drawn for the whole batch, so that every process draws the same
+        domain = one_of(self.maskings)
         partner = (
             torch.arange(count) + int(torch.randint(1, max(2, count), ()))
         ) % count
@@ -263,30 +281,33 @@ class SceneObjective:
 
         first, second = waveforms[rows], waveforms[partner][rows]
         prompt, other = prompt[rows], prompt[partner][rows]
-        mixed = mixed[rows] & (prompt != other)
+        alike = similarities(bank, bank) > self.alike
+        mixed = mixed[rows] & (prompt != other) & ~alike[prompt, other]
         first, second = self._levels(first, second, level[rows], mixed)
         spectra = self.classifier.stft(torch.stack([first, second]))
         magnitude = spectra.sum(0).abs()
-        scene = hear(self.classifier, magnitude, self.domain)
+        scene = hear(self.classifier, magnitude, domain)
         similarity = similarities(scene.encoding.embedding, bank)
 
         predicted = similarity.argmax(1)
-        present = torch.zeros_like(similarity, dtype=torch.bool)
+        present = torch.zeros_like(alike[prompt])
         present = present.scatter(1, torch.stack([prompt, predicted], 1), True)
         score = torch.where(hard[rows].unsqueeze(1), similarity, lots[rows])
+        # the likes of what is in the clip only where there is nothing else
+        score = score - 4.0 * (alike[prompt] | alike[predicted])
         foreign = score.masked_fill(present, -torch.inf).argmax(1)
         asked = torch.stack(
             [torch.where(mixed, prompt, predicted), torch.where(mixed, other, foreign)],
             1,
         )
         target = similarity.unsqueeze(1).repeat(1, 2, 1)
-        silence = hear(self.classifier, torch.zeros_like(magnitude[:1]), self.domain)
+        silence = hear(self.classifier, torch.zeros_like(magnitude[:1]), domain)
         silence = similarities(silence.encoding.embedding, bank)
         rest = silence.expand(len(first), 2, -1).clone()
         sources = scene.energies[:0].unsqueeze(1).expand(-1, 2, -1, -1)
         if mixed.any():
             alone = spectra[:, mixed].abs().transpose(0, 1)  # [mixed, 2, F, T]
-            heard = hear(self.classifier, alone.flatten(0, 1), self.domain)
+            heard = hear(self.classifier, alone.flatten(0, 1), domain)
             target[mixed] = similarities(heard.encoding.embedding, bank).unflatten(
                 0, (-1, 2)
             )
@@ -307,10 +328,10 @@ class SceneObjective:
 
     def terms(self, pairs, masks, ramp=1.0):
         """Masks [B, 2, F, T] to named, weighted terms of the loss."""
-        energies = pairs.scene.energies.unsqueeze(1)
+        energies, domain = pairs.scene.energies.unsqueeze(1), pairs.scene.domain
         at_prompt = pairs.prompt.unsqueeze(2)
-        kept = self.masking.keep(masks, energies)
-        heard = hear_masked(self.classifier, kept, self.domain, self.pairs_per_pass)
+        kept = self.maskings[domain].keep(masks, energies)
+        heard = hear_masked(self.classifier, kept, domain, self.pairs_per_pass)
         similarity = similarities(heard, pairs.bank)
         own, mixed = pairs.own.float(), pairs.mixed
         terms = {
@@ -336,19 +357,19 @@ class SceneObjective:
         if self.removal:
             terms["removal"] = self.removal * self._removal(pairs, masks, energies)
         if self.loudness:
+            both = kept[mixed], pairs.sources, energies[mixed].expand_as(pairs.sources)
             terms["loudness"] = at(self.loudness, ramp) * objective.loudness_matching(
-                kept[mixed].flatten(0, 1),
-                pairs.sources.flatten(0, 1),
-                energies[mixed].expand_as(pairs.sources).flatten(0, 1),
+                *(self.maskings[domain].magnitude(x).flatten(0, 1) for x in both)
             )
         return terms
 
     def _removal(self, pairs, masks, energies):
         """The rest of a mixture is the other source; the rest of a clip is nothing."""
-        left = self.masking.remove(
+        domain = pairs.scene.domain
+        left = self.maskings[domain].remove(
             masks[pairs.own], energies.expand_as(masks)[pairs.own]
         )
-        heard = hear_masked(self.classifier, left, self.domain, self.pairs_per_pass)
+        heard = hear_masked(self.classifier, left, domain, self.pairs_per_pass)
         similarity = similarities(heard, pairs.bank)
         wanted, at_prompt = pairs.rest[pairs.own], pairs.prompt[pairs.own].unsqueeze(1)
         of_mixture = pairs.mixed.unsqueeze(1).expand_as(pairs.own)[pairs.own].float()

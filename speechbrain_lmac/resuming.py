@@ -68,9 +68,9 @@ def description(hparams):
     weights = {
         f"{hparams['loss']}.{name}": value
         for name, value in vars(objective).items()
-        if name not in ("classifier", "masking", "pairs_per_pass")
+        if name not in ("classifier", "maskings", "pairs_per_pass")
     }
-    names = ("seed", "loss", "ramp", "masking_domain", "masking_law", "mask_floor_db")
+    names = ("seed", "loss", "ramp", "masking_law", "mask_floor_db")
     told = {name: hparams[name] for name in names if name in hparams}
     return {
         **told,

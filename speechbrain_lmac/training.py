@@ -292,7 +292,6 @@ def train(hparams, hparams_file, run_opts, overrides=""):
             hparams["decoder"],
             classifier,
             {
-                "masking_domain": hparams["masking_domain"],
                 "masking_law": hparams["masking_law"],
                 "mask_floor_db": hparams["mask_floor_db"],
             },

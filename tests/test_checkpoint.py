@@ -16,7 +16,7 @@ from speechbrain_lmac.decoder import MaskDecoder
 from speechbrain_lmac.errors import CheckpointError, ConfigError
 from speechbrain_lmac.testing import random_classifier
 
-SETTINGS = {"masking_domain": "stft", "masking_law": "log", "mask_floor_db": -68}
+SETTINGS = {"masking_law": "log", "mask_floor_db": -68}
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +183,7 @@ def test_metadata_that_says_nothing(exported, tmp_path, about):
 
 def test_export_wants_its_settings(exported, tmp_path):
     parts = checkpoint.load(exported / "model")
-    settings = {"masking_domain": "stft", "mask_floor": -68}
+    settings = {"mask_floor": -68}
     with pytest.raises(ConfigError, match="mask_floor_db"):
         checkpoint.export(tmp_path, parts.decoder, parts.classifier, settings)
     assert not list(tmp_path.iterdir())

@@ -15,7 +15,7 @@ from speechbrain_lmac.decoder import MaskDecoder
 from speechbrain_lmac.errors import UserError
 from speechbrain_lmac.testing import random_classifier
 
-SETTINGS = {"masking_domain": "stft", "masking_law": "log", "mask_floor_db": -68}
+SETTINGS = {"masking_law": "log", "mask_floor_db": -68}
 
 
 @pytest.fixture(scope="module")

@@ -151,6 +151,26 @@ def test_gradients_reach_every_parameter(groups, detail):
     assert set(silent) <= {"attend.key.bias"}
 
 
+def test_each_domain_has_a_last_layer_of_its_own():
+    decoder, heard, vectors = make(domains=["stft", "mel"]), scene(), text()
+
+    def logits(domain):
+        given = heard.encoding, heard.mel, vectors.expand(2, -1, -1), domain
+        return decoder.logits(*given)
+
+    before = logits("stft")
+    assert not torch.equal(logits("mel"), before)
+    torch.nn.init.zeros_(decoder.out.weight[1])
+    assert torch.equal(logits("stft"), before)
+    assert logits("mel").flatten(2).std(2).max() < 1e-5  # the similarity alone is left
+
+
+def test_a_domain_that_was_not_trained_has_the_first_ones_layer():
+    decoder, heard, vectors = make(domains=["mel"]), scene(), text().expand(2, -1, -1)
+    given = heard.encoding, heard.mel, vectors
+    assert torch.equal(decoder.logits(*given, "stft"), decoder.logits(*given, "mel"))
+
+
 def test_size():
     """At most 20 M parameters, with the maps of a large classifier too."""
     classifier = random_classifier()

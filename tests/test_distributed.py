@@ -158,7 +158,7 @@ def test_accumulation_has_the_gradients_of_one_batch(small, tmp_path, monkeypatc
     monkeypatch.setattr(
         training,
         "chosen_objective",
-        lambda hparams: OwnPrompt(hparams["classifier"], hparams["masking"], l1=0.5),
+        lambda hparams: OwnPrompt(hparams["classifier"], hparams["maskings"], l1=0.5),
     )
     found, step = [], LMACZSBrain.optimizers_step
 

@@ -171,7 +171,7 @@ def test_the_interpreter_leaves_the_repetition_to_the_classifier(classifier):
     clip = 0.1 * torch.randn(3 * rate, generator=torch.Generator().manual_seed(0))
     interpreter = LMACZSInterpreter(
         {"classifier": classifier, "decoder": MaskDecoder(classifier)},
-        {"masking_domain": "stft", "masking_law": "log", "mask_floor_db": -68},
+        {"masking_law": "log", "mask_floor_db": -68},
         {"device": "cpu"},
     )
     explanation = interpreter.interpret_batch(clip[None], ["rain"])[0]

@@ -24,6 +24,7 @@ WEIGHTS = {
     "l1_foreign": 1.7,
     "removal": 0.9,
     "loudness": 1.3,
+    "alike": 1.1,  # no two sentences: those of a random classifier are all alike
 }
 
 
@@ -207,7 +208,7 @@ def slow_paper(classifier, masking, domain, waves, bank, prompt, masks, weights)
 @pytest.mark.parametrize("law", ["log", "linear"])
 def test_paper_objective(classifier, bank, waves, domain, law):
     masking = Masking.for_classifier(classifier, domain, law)
-    paper = PaperObjective(classifier, masking, domain, 1.5, 0.2, 0.3)
+    paper = PaperObjective(classifier, {domain: masking}, 1.5, 0.2, 0.3)
     prompt = torch.tensor([4, 1, 4, 0])  # two clips share a caption: one prompt
     pairs = paper.prepare(waves, bank, prompt)
     masks = random_masks(pairs)
@@ -221,7 +222,7 @@ def test_paper_objective(classifier, bank, waves, domain, law):
 
 
 def test_paper_objective_of_identity_is_its_sparsity(classifier, bank, waves):
-    paper = PaperObjective(classifier, Masking.for_classifier(classifier), l1=0.25)
+    paper = PaperObjective(classifier, Masking.for_domains(classifier), l1=0.25)
     pairs = paper.prepare(waves, bank, torch.arange(CLIPS))
     terms = paper.terms(
         pairs, torch.ones(CLIPS, CLIPS, *pairs.scene.energies.shape[1:])
@@ -235,8 +236,8 @@ def test_paper_objective_of_identity_is_its_sparsity(classifier, bank, waves):
 
 
 def make_scene_objective(classifier, domain="stft", **settings):
-    masking = Masking.for_classifier(classifier, domain)
-    return SceneObjective(classifier, masking, domain, **{**WEIGHTS, **settings})
+    maskings = Masking.for_domains(classifier, [domain])
+    return SceneObjective(classifier, maskings, **{**WEIGHTS, **settings})
 
 
 def both_kinds(scenes, waves, bank):
@@ -250,7 +251,8 @@ def both_kinds(scenes, waves, bank):
 
 def slow_scenes(scenes, pairs, masks, ramp):
     """The terms in loops over clips and their two prompts."""
-    classifier, masking, domain = scenes.classifier, scenes.masking, scenes.domain
+    classifier, domain = scenes.classifier, pairs.scene.domain
+    masking = scenes.maskings[domain]
     bank, temperature = pairs.bank, classifier.temperature
     match, share, size, foreign = [], [], [], []
     every, confidence, loudness = [], [], []
@@ -283,7 +285,10 @@ def slow_scenes(scenes, pairs, masks, ramp):
                     (w - s).abs() for w, s in zip(wanted, similarity, strict=True)
                 ]
                 source = pairs.sources[order.index(i), k]
-                loudness.append((kept - source).abs().sum() / x.sum())
+                parts = [kept, source, x]
+                if domain == "mel":  # energies
+                    parts = [(e + masking.floor).sqrt() for e in parts]
+                loudness.append((parts[0] - parts[1]).abs().sum() / parts[2].sum())
             else:
                 nothing.append((similarity[at] - wanted[at]).clamp(min=0))
     return {
@@ -381,6 +386,24 @@ def test_foreign_prompts(classifier, bank, waves, hard_share):
         assert {row[0] for row in seen} == set(others)
 
 
+def test_sentences_that_name_the_same(classifier, waves):
+    """Neither mixed with each other nor foreign to each other."""
+    bank = torch.eye(classifier.embedding_dim)[:4]
+    bank[1] = 0.9 * bank[0] + 0.19**0.5 * bank[1]  # cosine 0.9
+    prompt = torch.tensor([0, 1, 0, 1])
+    scenes = make_scene_objective(classifier, mix_share=1.0, alike=0.85)
+    assert not scenes.prepare(waves, bank, prompt).mixed.any()
+    apart = make_scene_objective(classifier, mix_share=1.0, alike=0.95)
+    assert any(apart.prepare(waves, bank, prompt).mixed.any() for _ in range(5))
+    for hard_share in (0.0, 1.0):
+        scenes = make_scene_objective(
+            classifier, mix_share=0.0, hard_share=hard_share, alike=0.85
+        )
+        for _ in range(10):
+            asked = scenes.prepare(waves, bank, prompt).prompt
+            assert not (asked[:, 1] < 2).any()
+
+
 def test_a_silent_batch_has_a_loss(classifier, bank):
     scenes = make_scene_objective(classifier, mix_share=1.0)
     pairs = scenes.prepare(torch.zeros(3, SAMPLES), bank, torch.arange(3))
@@ -418,8 +441,8 @@ def twice(pairs):
 @pytest.mark.parametrize("kind", ["paper", "default"])
 def test_a_batch_twice_as_large_has_the_same_loss(classifier, bank, waves, kind):
     if kind == "paper":
-        masking = Masking.for_classifier(classifier)
-        loss = PaperObjective(classifier, masking, diversity=0.1)
+        maskings = Masking.for_domains(classifier)
+        loss = PaperObjective(classifier, maskings, diversity=0.1)
         pairs = loss.prepare(waves, bank, torch.arange(CLIPS))
     else:
         loss = make_scene_objective(classifier)
@@ -434,8 +457,8 @@ def test_gradient_reaches_the_decoder_alone(bank, waves, kind):
     before = checkpoint.fingerprint(classifier)
     decoder = MaskDecoder(classifier, width=16, fine_width=8)
     if kind == "paper":
-        masking = Masking.for_classifier(classifier)
-        loss = PaperObjective(classifier, masking, l1=0.0)
+        maskings = Masking.for_domains(classifier)
+        loss = PaperObjective(classifier, maskings, l1=0.0)
         pairs = loss.prepare(waves, bank, torch.arange(CLIPS))
     else:
         # without the terms that a mask alone decides

@@ -16,7 +16,7 @@ from speechbrain_lmac.masking import Masking
 from speechbrain_lmac.pairing import PaperObjective
 
 ROOT = Path(__file__).resolve().parents[1]
-SETTINGS = {"masking_domain": "stft", "masking_law": "log", "mask_floor_db": -68}
+SETTINGS = {"masking_law": "log", "mask_floor_db": -68}
 
 
 def load(name, file):

@@ -117,7 +117,6 @@ def test_the_best_epoch_is_kept_and_exported(trained, data):
     for name, value in exported.decoder.state_dict().items():
         torch.testing.assert_close(value, state[name], rtol=1e-3, atol=1e-4)
     assert exported.settings == {
-        "masking_domain": "stft",
         "masking_law": "log",
         "mask_floor_db": -68.0,
     }
@@ -226,10 +225,12 @@ def settings(data, **overrides):
 def test_the_loss_is_chosen_by_name(data):
     hparams = settings(data)
     assert isinstance(training.chosen_objective(hparams), SceneObjective)
-    hparams = settings(data, loss="paper", masking_domain="mel", masking_law="linear")
+    hparams = settings(
+        data, loss="paper", masking_domains=["mel"], masking_law="linear"
+    )
     paper = training.chosen_objective(hparams)
     assert isinstance(paper, PaperObjective)
-    assert paper.domain == "mel" and paper.masking.law == "linear"
+    assert [*paper.maskings] == ["mel"] and paper.maskings["mel"].law == "linear"
     assert paper.weights["match"] == 1
     with pytest.raises(
         ConfigError, match="'eq6' is unknown: choose one of default, pa"
@@ -255,10 +256,10 @@ def test_the_yaml_holds_together(data):
 
 
 def test_mel_masks(data, tmp_path):
-    given = arguments(data, tmp_path / "run", masking_domain="mel", epochs=1)
+    given = arguments(data, tmp_path / "run", masking_domains=["mel"], epochs=1)
     assert training.run(given) == 0
     exported = checkpoint.load(tmp_path / "run" / "export")
-    assert exported.settings["masking_domain"] == "mel"
+    assert exported.decoder.arguments["domains"] == ["mel"]
 
 
 def test_tensorboard(data, tmp_path, brains):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from speechbrain_lmac import atomic
-from speechbrain_lmac.data import audiocaps, clotho, esc50, synth
+from speechbrain_lmac.data import audiocaps, clotho, esc50, synth, urbansound8k
 from speechbrain_lmac.data.manifests import read_manifest, write_manifest
 from speechbrain_lmac.errors import ConfigError, ManifestError, UserError
 
@@ -76,6 +76,8 @@ def prepare_manifests(
     data_folder=None,
     train_folds=(1, 2),
     valid_folds=(3,),
+    urbansound8k_folder=None,
+    urbansound8k_folds=(2,),
     train_csv=None,
     valid_csv=None,
     data_root=None,
@@ -94,8 +96,12 @@ def prepare_manifests(
         ESC-50's folds to train on.
     valid_folds : sequence of int
         ESC-50's folds to validate on.
+    urbansound8k_folder : str or Path
+        UrbanSound8K as published, to train on beside ESC-50; None leaves it out.
+    urbansound8k_folds : sequence of int
+        Its folds to train on.
     train_csv : str or Path
-        Your own training manifest, in place of ESC-50's.
+        Your own training manifest, in place of both.
     valid_csv : str or Path
         Your own validation manifest, in place of ESC-50's.
     data_root : str or Path
@@ -122,7 +128,12 @@ def prepare_manifests(
         if own:
             write_manifest(_own(own, data_root), output)
         elif data_folder:
-            _esc50(data_folder, output, split, folds)
+            manifest = _esc50(data_folder, output, split, folds)
+            if urbansound8k_folder and split == "train":
+                more = _urbansound8k(
+                    urbansound8k_folder, output.with_stem("us8k"), urbansound8k_folds
+                )
+                write_manifest(pd.concat([manifest, more], ignore_index=True), output)
         else:
             raise ConfigError(f"{split}_csv is not set: give it, or --data_folder DIR")
 
@@ -251,12 +262,21 @@ def _clotho_validation(data_folder, output):
 
 
 def _esc50(data_folder, output, split, folds):
-    known = isinstance(folds, list | tuple) and set(folds) <= {*esc50.FOLDS}
-    if not folds or not known:
-        raise ConfigError(
-            f"{split}_folds is {folds}: give a list of some of 1 to 5, as in [1, 2]"
-        )
+    _check_folds(f"{split}_folds", folds, esc50.FOLDS)
     return esc50.prepare(data_folder, output, folds)
+
+
+def _urbansound8k(data_folder, output, folds):
+    _check_folds("urbansound8k_folds", folds, urbansound8k.FOLDS)
+    return urbansound8k.prepare(data_folder, output, folds)
+
+
+def _check_folds(name, folds, known):
+    chosen = isinstance(folds, list | tuple) and set(folds) <= {*known}
+    if not folds or not chosen:
+        raise ConfigError(
+            f"{name} is {folds}: give a list of some of 1 to {max(known)}, as in [1, 2]"
+        )
 
 
 def prepare_command(prepare, description, **choices):
