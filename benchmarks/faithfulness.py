@@ -181,7 +181,7 @@ def main():
     parser.add_argument("--fold", type=int, default=4)
     parser.add_argument("--model", default="mini", help="mini, or an exported folder")
     parser.add_argument("--domain", default="stft", choices=DOMAINS)
-    parser.add_argument("--speed", type=float, default=1.0, help="of playing, in tenths")
+    parser.add_argument("--speed", type=float, default=1.0, help="of playing")
     parser.add_argument("--clips", type=int, help="at most, evenly taken; default: all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", help="a JSON file")
