@@ -1,14 +1,11 @@
-"""Reading, checking, resampling and writing audio; windows over long clips.
+"""Reading, resampling and writing audio; windows over long clips.
 
 Everything that enters the package from a file passes ``read``, so a waveform
 past this point is mono, float32, finite and not empty.
 """
 
-import contextlib
 import io
 import math
-import os
-import struct
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,12 +13,9 @@ import torch
 from torch import Tensor
 
 from speechbrain_lmac import atomic
+from speechbrain_lmac.audio_file import opened
 from speechbrain_lmac.errors import AudioInputError
 
-# Programs that write to a pipe cannot know the length beforehand and leave a
-# size of about 2 or 4 GB in the header (sox: 0x7FFFF000 and more, ffmpeg:
-# 0xFFFFFFFF). That means "until the end of the file", not "cut short".
-_UNKNOWN_SIZE = 0x7FFFF000
 # Samples as 32-bit integers reach 2e9; beyond this, energies in float32 overflow.
 _LOUDEST = 1e12
 # Entries of torchaudio's resampling kernel, in float64, before it is no longer small:
@@ -58,7 +52,7 @@ def info(path: str | Path) -> AudioInfo:
     >>> info(path)
     AudioInfo(duration=0.5, sample_rate=16000, channels=1)
     """
-    with _open(path) as file:
+    with opened(path) as file:
         return AudioInfo(file.frames / file.samplerate, file.samplerate, file.channels)
 
 
@@ -95,7 +89,7 @@ def read(
     """
     import soundfile
 
-    with _open(path) as file:
+    with opened(path) as file:
         if start >= file.frames:
             raise AudioInputError(
                 f"{path}: reading from sample {start} is past the end of its "
@@ -338,56 +332,3 @@ def join(pieces: Tensor, length: int, overlap: int) -> Tensor:
         share = (weight / total[start : start + window]).to(pieces)
         joined[..., start : start + window] += share * piece
     return joined
-
-
-@contextlib.contextmanager
-def _open(path: str | Path):
-    """Opens an audio file that can be read and holds samples, or says why not."""
-    import soundfile
-
-    path = Path(path)
-    if not path.exists():
-        raise AudioInputError(f"{path}: no such file; check the path")
-    if not path.is_file():
-        raise AudioInputError(f"{path}: not a file; give one audio file")
-    if not os.access(path, os.R_OK):
-        raise AudioInputError(f"{path}: may not be read; change its permissions")
-    if path.stat().st_size == 0:
-        raise AudioInputError(f"{path}: empty (0 bytes); copy or record it again")
-    try:
-        file = soundfile.SoundFile(path)
-    except soundfile.LibsndfileError as error:
-        reason = error.error_string.rstrip(".")
-        raise AudioInputError(
-            f"{path}: cannot be read as audio ({reason}); give a wav, flac, ogg or "
-            "mp3 file"
-        ) from error
-    with file:
-        promised, present = _data_bytes(path)
-        if present < promised < _UNKNOWN_SIZE:
-            raise AudioInputError(
-                f"{path}: cut short, its header promises {promised} bytes of samples "
-                f"and {present} are there; copy or convert it again"
-            )
-        if file.frames == 0:
-            raise AudioInputError(f"{path}: holds no samples; record or export again")
-        yield file
-
-
-def _data_bytes(path: Path) -> tuple[int, int]:
-    """Bytes of samples of a wav file: what the header says, what is there.
-
-    libsndfile reads a wav file that was cut short without a word, so its header
-    is compared with the file. Other formats: (0, 0), no statement.
-    """
-    size = path.stat().st_size
-    with open(path, "rb") as file:
-        order = {b"RIFF": "<", b"RIFX": ">"}.get(file.read(4))
-        if order is None or file.read(8)[4:] != b"WAVE":
-            return 0, 0
-        while len(header := file.read(8)) == 8:
-            name, length = struct.unpack(order + "4sI", header)
-            if name == b"data":
-                return length, size - file.tell()
-            file.seek(length + length % 2, os.SEEK_CUR)  # chunks are even
-    return 0, 0

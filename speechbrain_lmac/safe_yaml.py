@@ -118,7 +118,7 @@ def _model(tag):
     """The class that a ``!new:`` names if it is one of our models, else None.
 
     It must have been defined where the tag says: modules of this package import others,
-    so that ``speechbrain_lmac.audio.os`` has a name here too.
+    so that ``speechbrain_lmac.atomic.os`` has a name here too.
     """
     address = tag.removeprefix("!new:")
     module, _, name = address.rpartition(".")

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 import torch
 
-from speechbrain_lmac import audio
+from speechbrain_lmac import audio, audio_file
 from speechbrain_lmac.errors import AudioInputError, UserError
 
 
@@ -149,7 +149,8 @@ def test_a_rate_that_shares_no_divisor(tmp_path):
 
 
 def test_unreadable(wav, monkeypatch):
-    monkeypatch.setattr(audio.os, "access", lambda path, mode: False)  # root may all
+    # root may read everything
+    monkeypatch.setattr(audio_file.os, "access", lambda path, mode: False)
     assert "permissions" in refusal(wav)
 
 

@@ -14,27 +14,12 @@ from tqdm import tqdm
 
 from speechbrain_lmac import audio
 from speechbrain_lmac.data.published import Clip, build_manifest
-from speechbrain_lmac.data.sounds import SOUNDS
+from speechbrain_lmac.data.sounds_of_nature import NATURE
+from speechbrain_lmac.data.sounds_of_things import THINGS
+from speechbrain_lmac.data.studio import Studio
 
-# A second caption for each, in other words than the class's name.
-_PHRASES = {
-    "car horn": "a car is honking",
-    "chirping birds": "birds are singing",
-    "church bells": "the bells of a church are ringing",
-    "clock alarm": "an alarm clock beeps",
-    "clock tick": "a clock is ticking",
-    "crackling fire": "a fire crackles",
-    "crickets": "crickets chirp in the night",
-    "door wood knock": "someone knocks on a wooden door",
-    "helicopter": "a helicopter flies past",
-    "mouse click": "someone clicks with a computer mouse",
-    "rain": "it is raining heavily",
-    "sea waves": "waves break on the shore",
-    "siren": "an emergency siren wails",
-    "thunderstorm": "thunder rolls",
-    "vacuum cleaner": "someone is vacuuming the floor",
-    "wind": "the wind howls",
-}
+# Name -> its function and a second caption.
+SOUNDS = dict(sorted((NATURE | THINGS).items()))
 
 
 def synthesise(
@@ -67,7 +52,8 @@ def synthesise(
         raise ValueError(f"no sound named {name!r}; there are {', '.join(SOUNDS)}")
     # The name is part of the seed: two sounds of one seed share no parameter.
     rng = np.random.default_rng([zlib.crc32(name.encode()), seed])
-    x = SOUNDS[name](rng, seconds, sample_rate)
+    make, _ = SOUNDS[name]
+    x = make(Studio(rng, seconds, sample_rate), rng)
     x *= rng.uniform(0.5, 0.9) / np.abs(x).max()
     return torch.from_numpy(x.astype(np.float32))
 
@@ -140,13 +126,13 @@ def make_dataset(
     folder = Path(folder)
     held_out = max(1, clips_per_sound // 5)
     clips: dict[str, list[Clip]] = {"train": [], "valid": []}
-    for name in tqdm(SOUNDS, desc="synthesising", disable=None):
+    for name, (_, phrase) in tqdm(SOUNDS.items(), desc="synthesising", disable=None):
         for index in range(clips_per_sound):
             split = "valid" if index < held_out else "train"
             path = folder / "audio" / f"{name.replace(' ', '_')}_{index:03d}.wav"
             waveform = synthesise(name, seed * 1_000_000 + index, seconds, sample_rate)
             audio.write(path, waveform, sample_rate)
-            clips[split].append(Clip(path, [name, _PHRASES[name]], split, name))
+            clips[split].append(Clip(path, [name, phrase], split, name))
     for split in clips:
         build_manifest(clips[split], folder / f"{split}.csv")
     return folder / "train.csv", folder / "valid.csv"
