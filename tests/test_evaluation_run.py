@@ -10,77 +10,21 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import soundfile
 import torch
 
-from speechbrain_lmac import audio, checkpoint
-from speechbrain_lmac.classifiers.mini import Mini, MiniCLAP
-from speechbrain_lmac.data import synth
-from speechbrain_lmac.decoder import MaskDecoder
+from speechbrain_lmac.classifiers.mini import MiniCLAP
 from speechbrain_lmac.evaluation import runner
-from speechbrain_lmac.evaluation.journal import Journal
 from speechbrain_lmac.evaluation.measure import Measurement
 from speechbrain_lmac.metrics import METRICS
 from speechbrain_lmac.testing import random_classifier
 
-ROOT = Path(__file__).resolve().parents[1]
-YAML = str(ROOT / "hparams" / "evaluate.yaml")
-RATE, SECONDS = 16000, 0.4
-SOUNDS = {"1-wind": "wind", "2-rain": "rain", "3-rain": "rain", "4-silent": "siren"}
+CLIPS = 4
 METHODS = (
     "lmac_zs gradcam gradcam++ smoothgrad integrated_gradients scorecam gscorecam "
     "control_ones control_constant control_random control_other control_loudest "
     "control_ideal"
 ).split()
 CONTROLS = [m for m in METHODS if m.startswith("control_")]
-FEW = ["lmac_zs", "gradcam", "control_ones", "control_other"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def short_window():
-    """The tiny classifier hears short clips, which saves most of the time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(MiniCLAP, "window_seconds", SECONDS)
-        yield
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """An exported interpreter, ESC-50's layout with four clips, and speech."""
-    folder = tmp_path_factory.mktemp("data")
-    checkpoint.save_mini(random_classifier(), folder / "mini")
-    classifier = Mini(folder / "mini")
-    torch.manual_seed(3)
-    decoder = MaskDecoder(classifier, width=16, fine_width=8)
-    settings = {"masking_domain": "stft", "masking_law": "log", "mask_floor_db": -68.0}
-    checkpoint.export(folder / "export", decoder, classifier, settings)
-    table = ["filename,fold,category"]
-    for clip, name in SOUNDS.items():
-        sound = synth.synthesise(name, len(table), SECONDS, RATE)
-        sound = 0 * sound if clip == "4-silent" else sound
-        audio.write(folder / "ESC-50" / "audio" / f"{clip}.wav", sound, RATE)
-        table.append(f"{clip}.wav,1,{name}")
-    (folder / "ESC-50" / "meta").mkdir()
-    (folder / "ESC-50" / "meta" / "esc50.csv").write_text("\n".join(table) + "\n")
-    audio.write(folder / "speech" / "one.wav", 0.1 * torch.randn(RATE), RATE)
-    return folder
-
-
-def arguments(data, output, **overrides):
-    """The command line of a small evaluation."""
-    given = {
-        "data_folder": data / "ESC-50",
-        "interpreter": data / "export",
-        "output_folder": output,
-        "folds": [1],
-        "methods": FEW,
-        "conditions": ["in_domain"],
-        "domains": ["stft"],
-        "curve_fractions": [0.1, 0.5],
-        "bootstrap_samples": 50,
-        **overrides,
-    }
-    return [YAML, *(f"--{key}={value}" for key, value in given.items())]
 
 
 def results(folder, seconds=False):
@@ -90,16 +34,16 @@ def results(folder, seconds=False):
 
 
 @pytest.fixture(scope="module")
-def everything(data, tmp_path_factory):
+def everything(command_line, evaluated, tmp_path_factory):
     """All methods and domains; the conditions that differ in kind."""
     folder = tmp_path_factory.mktemp("everything") / "run"
     given = {
         "methods": METHODS,
         "conditions": "[in_domain, speech, two_sources]",
         "domains": "[stft, mel]",
-        "speech_folder": data / "speech",
+        "speech_folder": evaluated / "speech",
     }
-    assert runner.run(arguments(data, folder, **given)) == 0
+    assert runner.run(command_line(folder, **given)) == 0
     return folder
 
 
@@ -111,7 +55,7 @@ def test_one_row_for_each_clip_method_domain_and_condition(everything):
     named = "clip method domain condition true predicted p o q".split()
     assert list(rows.columns[: len(named) + len(METRICS)]) == [*named, *METRICS]
     counts = rows.groupby(["condition", "domain"])["method"].value_counts()
-    assert set(counts) == {len(SOUNDS)}
+    assert set(counts) == {CLIPS}
     known = {"two_sources": set(METHODS)}
     for condition, part in rows.groupby("condition"):
         expected = known.get(condition, set(METHODS) - {"control_ideal"})
@@ -198,6 +142,13 @@ def test_tables_figures_and_settings_are_there(everything):
     assert (ends["deletion"][0] - ends["insertion"][1]).abs().max() < 1e-6
 
 
+def test_unknown_words_stay_out_of_the_tables(everything):
+    """The CSV reads back as it was written: no list, no missing name."""
+    text = (everything / "results.csv").read_text()
+    assert "[" not in text
+    assert len(pd.read_csv(io.StringIO(text))) == len(text.splitlines()) - 1
+
+
 # ---- the same however it is run ----
 
 
@@ -206,19 +157,19 @@ def same(one, other):
 
 
 @pytest.fixture(scope="module")
-def whole(data, tmp_path_factory):
+def whole(command_line, tmp_path_factory):
     """A run of few methods, in one go."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    assert runner.run(arguments(data, folder)) == 0
+    assert runner.run(command_line(folder)) == 0
     return folder
 
 
-def test_passes_change_nothing(data, whole, tmp_path):
-    assert runner.run(arguments(data, tmp_path / "run", pairs_per_pass=3)) == 0
+def test_passes_change_nothing(command_line, whole, tmp_path):
+    assert runner.run(command_line(tmp_path / "run", pairs_per_pass=3)) == 0
     same(results(tmp_path / "run"), results(whole))
 
 
-def test_a_killed_run_goes_on(data, whole, tmp_path, monkeypatch):
+def test_a_killed_run_goes_on(command_line, whole, tmp_path, monkeypatch):
     """Killed in the third clip, in the middle of a line; nothing is measured twice."""
     measured, rows = [], runner.Evaluation._rows
 
@@ -231,32 +182,36 @@ def test_a_killed_run_goes_on(data, whole, tmp_path, monkeypatch):
 
     monkeypatch.setattr(runner.Evaluation, "_rows", counted)
     with pytest.raises(KeyboardInterrupt):
-        runner.run(arguments(data, tmp_path / "run"))
+        runner.run(command_line(tmp_path / "run"))
     with open(tmp_path / "run" / "journal" / "0.jsonl", "a") as file:
         file.write('{"clip": "3-rain", "rows": [{"me')
     assert not (tmp_path / "run" / "results.csv").exists()
-    assert runner.run(arguments(data, tmp_path / "run")) == 0
+    assert runner.run(command_line(tmp_path / "run")) == 0
     assert measured == ["1-wind", "2-rain", "3-rain", "3-rain", "4-silent"]
     assert results(tmp_path / "run").equals(results(whole))
     # and once more, with nothing left to do
-    assert runner.run(arguments(data, tmp_path / "run")) == 0
+    assert runner.run(command_line(tmp_path / "run")) == 0
     assert len(measured) == 5
 
 
-def test_shards_give_the_same(data, whole, tmp_path):
+def test_shards_give_the_same(command_line, short_window, whole, tmp_path):
     """Two processes of torchrun, with the tiny classifier's short window."""
     script = tmp_path / "short.py"
     script.write_text(
         "import sys\n"
         "from speechbrain_lmac.classifiers.mini import MiniCLAP\n"
         "from speechbrain_lmac.evaluation.runner import run\n"
-        f"MiniCLAP.window_seconds = {SECONDS}\n"
+        f"MiniCLAP.window_seconds = {short_window}\n"
         "sys.exit(run(sys.argv[1:]))\n"
     )
     run = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     done = subprocess.run(
-        [sys.executable, *run, script, *arguments(data, tmp_path / "run")],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        [sys.executable, *run, script, *command_line(tmp_path / "run")],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "OMP_NUM_THREADS": "1",
+        },
         capture_output=True,
         text=True,
     )
@@ -266,19 +221,27 @@ def test_shards_give_the_same(data, whole, tmp_path):
     same(results(tmp_path / "run"), results(whole))
 
 
-def test_a_clip_does_not_depend_on_the_others_chosen(data, whole, tmp_path):
+def test_a_clip_does_not_depend_on_the_others_chosen(command_line, whole, tmp_path):
     given = {"clips": 2, "methods": ["lmac_zs", "gradcam"]}
-    assert runner.run(arguments(data, tmp_path / "run", **given)) == 0
+    assert runner.run(command_line(tmp_path / "run", **given)) == 0
     rows = results(whole)
     some = rows["clip"].isin(["1-wind", "3-rain"])
     some &= rows["method"].isin(given["methods"])
     same(results(tmp_path / "run"), rows[some].reset_index(drop=True))
 
 
+def test_other_settings_are_refused(command_line, whole, capsys):
+    before = results(whole)
+    assert runner.run(command_line(whole, seed=2)) == 2
+    error = capsys.readouterr().err
+    assert "results of other settings" in error and "seed" in error
+    assert results(whole).equals(before)
+
+
 # ---- nothing is computed twice ----
 
 
-def test_encoder_passes(data, tmp_path, monkeypatch):
+def test_encoder_passes(command_line, tmp_path, monkeypatch):
     """Spectrograms encoded, against what the figures and the explainers need."""
     passes, counts = [], Counter()
     encode, embed_text, hear = MiniCLAP.encode, MiniCLAP.embed_text, Measurement.hear
@@ -303,7 +266,7 @@ def test_encoder_passes(data, tmp_path, monkeypatch):
         "conditions": "[in_domain, two_sources]",
         "domains": "[stft, mel]",
     }
-    assert runner.run(arguments(data, tmp_path / "run", **given)) == 0
+    assert runner.run(command_line(tmp_path / "run", **given)) == 0
     own = {"gradcam": 1, "scorecam": random_classifier().map_channels[-1]}
     needed = 0
     for _, part in results(tmp_path / "run").groupby(["clip", "condition"]):
@@ -316,118 +279,4 @@ def test_encoder_passes(data, tmp_path, monkeypatch):
     assert sum(passes) <= 1.2 * needed
     assert counts["text"] == 1
     # the first clip's control takes the last clip's mask, which is not heard yet
-    assert counts["unmasked"] == 2 * (len(SOUNDS) + 1)
-
-
-# ---- bad input ----
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"dataset": "GTZAN"}, "dataset 'GTZAN' is unknown"),
-        ({"methods": "[lime]"}, "method 'lime' is unknown"),
-        ({"methods": "[]"}, "no method is chosen"),
-        ({"conditions": "[underwater]"}, "condition 'underwater' is unknown"),
-        ({"domains": "[wavelet]"}, "masking domain 'wavelet' is unknown"),
-        ({"folds": "4"}, "folds is 4: give a list"),
-        ({"folds": "[9]"}, "folds [9]: ESC-50 has folds 1 to 5"),
-        ({"clips": "0"}, "clips is 0"),
-        ({"curve_fractions": "[0.5, 0.1]"}, "curve_fractions [0.5, 0.1]"),
-        ({"template": "a sound"}, "template 'a sound'"),
-        ({"snr_db": "loud"}, "snr_db 'loud'"),
-        ({"data_folder": "nowhere"}, "esc50.csv: no such file"),
-        ({"interpreter": "no where"}, "no where: no such folder"),
-        ({"nonsense": "1"}, "nonsense"),
-        ({"methods": "[control_other]", "clips": "1"}, "nothing was measured"),
-    ],
-)
-def test_bad_input_is_one_line(data, tmp_path, capsys, given, said):
-    assert runner.run(arguments(data, tmp_path / "run", **given)) == 2
-    lines = capsys.readouterr().err.splitlines()
-    errors = [line for line in lines if line.startswith("error: ")]
-    assert len(errors) == 1 and said in errors[0]
-
-
-def test_a_decoder_of_another_classifier(data, tmp_path, capsys):
-    checkpoint.save_mini(random_classifier(seed=7), tmp_path / "other")
-    (tmp_path / "export").mkdir()
-    for file in (data / "export").iterdir():
-        (tmp_path / "export" / file.name).write_bytes(file.read_bytes())
-    yaml = tmp_path / "export" / "hyperparams.yaml"
-    text = yaml.read_text().replace(str(data / "mini"), str(tmp_path / "other"))
-    yaml.write_text(text)
-    given = {"interpreter": tmp_path / "export"}
-    assert runner.run(arguments(data, tmp_path / "run", **given)) == 2
-    assert "trained for another classifier" in capsys.readouterr().err
-
-
-def test_other_settings_are_refused(data, whole, capsys):
-    before = results(whole)
-    assert runner.run(arguments(data, whole, seed=2)) == 2
-    error = capsys.readouterr().err
-    assert "results of other settings" in error and "seed" in error
-    assert results(whole).equals(before)
-
-
-def test_speech_without_a_folder_is_left_out_and_said(data, tmp_path):
-    given = {"conditions": "[in_domain, speech]", "methods": "[lmac_zs]", "clips": 1}
-    assert runner.run(arguments(data, tmp_path / "run", **given)) == 0
-    assert set(results(tmp_path / "run")["condition"]) == {"in_domain"}
-    text = (tmp_path / "run" / "table.md").read_text()
-    assert "Conditions left out, with no folder: speech." in text
-
-
-def test_a_clip_that_breaks_off_is_skipped_and_counted(data, tmp_path):
-    folder = tmp_path / "ESC-50"
-    (folder / "audio").mkdir(parents=True)
-    (folder / "meta").mkdir()
-    table = (data / "ESC-50" / "meta" / "esc50.csv").read_text()
-    (folder / "meta" / "esc50.csv").write_text(table)
-    for file in (data / "ESC-50" / "audio").iterdir():
-        (folder / "audio" / file.name).write_bytes(file.read_bytes())
-    (folder / "audio" / "1-wind.wav").write_text("no sound")  # seen in its header
-    broken = torch.full((1000,), torch.nan).numpy()  # seen when it is read
-    soundfile.write(folder / "audio" / "2-rain.wav", broken, RATE, subtype="FLOAT")
-    audible = (folder / "audio" / "3-rain.wav").read_bytes()
-    (folder / "audio" / "4-silent.wav").write_bytes(audible)
-    given = {"data_folder": folder, "conditions": "[in_domain, another_clip]"}
-    assert runner.run(arguments(data, tmp_path / "run", **given)) == 0
-    assert set(results(tmp_path / "run")["clip"]) == {"3-rain", "4-silent"}
-    text = (tmp_path / "run" / "table.md").read_text()
-    assert "2 clips; 2 skipped as unreadable" in text
-    assert "1-wind.wav" in text and "2-rain.wav" in text
-
-
-def test_a_full_disk_keeps_what_is_there(tmp_path, monkeypatch):
-    journal = Journal(tmp_path)
-    journal.append({"clip": "a", "rows": []})
-
-    def full(*args):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(Exception, match=r"0\.jsonl: cannot be written \(No space"):
-        journal.append({"clip": "b", "rows": []})
-    monkeypatch.undo()
-    with open(journal.file, "rb+") as file:  # what a full disk leaves
-        file.truncate(journal.file.stat().st_size - 5)
-    again = Journal(tmp_path)
-    assert [r["clip"] for r in again.records()] == ["a"]
-    again.append({"clip": "b", "rows": []})
-    assert [r["clip"] for r in again.records()] == ["a", "b"]
-
-
-def test_a_damaged_line_is_named(tmp_path):
-    journal = Journal(tmp_path)
-    journal.append({"clip": "a", "rows": []})
-    journal.file.write_bytes(b"\x00\x00\n" + journal.file.read_bytes())
-    with pytest.raises(Exception, match=r"0\.jsonl: line 1 is damaged"):
-        journal.records()
-
-
-def test_unknown_words_stay_out_of_the_tables(everything):
-    """The CSV reads back as it was written: no list, no missing name."""
-    text = (everything / "results.csv").read_text()
-    assert "[" not in text
-    assert len(pd.read_csv(io.StringIO(text))) == len(text.splitlines()) - 1
+    assert counts["unmasked"] == 2 * (CLIPS + 1)

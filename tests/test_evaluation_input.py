@@ -1,0 +1,83 @@
+"""What an evaluation does with bad settings, other decoders and broken clips."""
+
+import pandas as pd
+import pytest
+import soundfile
+import torch
+
+from speechbrain_lmac import checkpoint
+from speechbrain_lmac.evaluation import runner
+from speechbrain_lmac.testing import random_classifier
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"dataset": "GTZAN"}, "dataset 'GTZAN' is unknown"),
+        ({"methods": "[lime]"}, "method 'lime' is unknown"),
+        ({"methods": "[]"}, "no method is chosen"),
+        ({"conditions": "[underwater]"}, "condition 'underwater' is unknown"),
+        ({"domains": "[wavelet]"}, "masking domain 'wavelet' is unknown"),
+        ({"folds": "4"}, "folds is 4: give a list"),
+        ({"folds": "[9]"}, "folds [9]: ESC-50 has folds 1 to 5"),
+        ({"clips": "0"}, "clips is 0"),
+        ({"curve_fractions": "[0.5, 0.1]"}, "curve_fractions [0.5, 0.1]"),
+        ({"template": "a sound"}, "template 'a sound'"),
+        ({"snr_db": "loud"}, "snr_db 'loud'"),
+        ({"data_folder": "nowhere"}, "esc50.csv: no such file"),
+        ({"interpreter": "no where"}, "no where: no such folder"),
+        ({"nonsense": "1"}, "nonsense"),
+        ({"methods": "[control_other]", "clips": "1"}, "nothing was measured"),
+    ],
+)
+def test_bad_input_is_one_line(command_line, tmp_path, capsys, given, said):
+    assert runner.run(command_line(tmp_path / "run", **given)) == 2
+    lines = capsys.readouterr().err.splitlines()
+    errors = [line for line in lines if line.startswith("error: ")]
+    assert len(errors) == 1 and said in errors[0]
+
+
+def test_a_decoder_of_another_classifier(command_line, evaluated, tmp_path, capsys):
+    checkpoint.save_mini(random_classifier(seed=7), tmp_path / "other")
+    (tmp_path / "export").mkdir()
+    for file in (evaluated / "export").iterdir():
+        (tmp_path / "export" / file.name).write_bytes(file.read_bytes())
+    yaml = tmp_path / "export" / "hyperparams.yaml"
+    text = yaml.read_text().replace(str(evaluated / "mini"), str(tmp_path / "other"))
+    yaml.write_text(text)
+    given = {"interpreter": tmp_path / "export"}
+    assert runner.run(command_line(tmp_path / "run", **given)) == 2
+    assert "trained for another classifier" in capsys.readouterr().err
+
+
+def test_speech_without_a_folder_is_left_out_and_said(command_line, tmp_path):
+    given = {"conditions": "[in_domain, speech]", "methods": "[lmac_zs]", "clips": 1}
+    assert runner.run(command_line(tmp_path / "run", **given)) == 0
+    rows = pd.read_csv(tmp_path / "run" / "results.csv")
+    assert set(rows["condition"]) == {"in_domain"}
+    text = (tmp_path / "run" / "table.md").read_text()
+    assert "Conditions left out, with no folder: speech." in text
+
+
+def test_a_clip_that_breaks_off_is_skipped_and_counted(
+    command_line, evaluated, tmp_path
+):
+    folder = tmp_path / "ESC-50"
+    (folder / "audio").mkdir(parents=True)
+    (folder / "meta").mkdir()
+    table = (evaluated / "ESC-50" / "meta" / "esc50.csv").read_text()
+    (folder / "meta" / "esc50.csv").write_text(table)
+    for file in (evaluated / "ESC-50" / "audio").iterdir():
+        (folder / "audio" / file.name).write_bytes(file.read_bytes())
+    (folder / "audio" / "1-wind.wav").write_text("no sound")  # seen in its header
+    broken = torch.full((1000,), torch.nan).numpy()  # seen when it is read
+    soundfile.write(folder / "audio" / "2-rain.wav", broken, 16000, subtype="FLOAT")
+    audible = (folder / "audio" / "3-rain.wav").read_bytes()
+    (folder / "audio" / "4-silent.wav").write_bytes(audible)
+    given = {"data_folder": folder, "conditions": "[in_domain, another_clip]"}
+    assert runner.run(command_line(tmp_path / "run", **given)) == 0
+    rows = pd.read_csv(tmp_path / "run" / "results.csv")
+    assert set(rows["clip"]) == {"3-rain", "4-silent"}
+    text = (tmp_path / "run" / "table.md").read_text()
+    assert "2 clips; 2 skipped as unreadable" in text
+    assert "1-wind.wav" in text and "2-rain.wav" in text
