@@ -224,6 +224,7 @@ def train(hparams, hparams_file, run_opts, overrides=""):
                 random=split == "train",
                 keep=hparams["keep_audio_in_memory"],
                 speeds=hparams["speeds"],
+                repeat=classifier.repeats_short_clips,
             ),
         )
         for split in ("train", "valid")

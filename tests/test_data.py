@@ -1,13 +1,16 @@
 """From manifests to batches: clips of one length, and the sentences of a step."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 
-from speechbrain_lmac import audio
+from speechbrain_lmac import audio, training
+from speechbrain_lmac.brain import LMACZSBrain
+from speechbrain_lmac.classifiers.mini import MiniCLAP
 from speechbrain_lmac.data import pipeline
 from speechbrain_lmac.data.manifests import captions
 from speechbrain_lmac.data.pipeline import (
@@ -20,8 +23,10 @@ from speechbrain_lmac.data.published import Clip, build_manifest
 from speechbrain_lmac.data.seeded import reseed
 from speechbrain_lmac.data.sentences import SentenceBank
 from speechbrain_lmac.errors import ConfigError, ManifestError
+from speechbrain_lmac.testing import short_training
 
 RATE = 8000
+YAML = Path(__file__).resolve().parents[1] / "hparams" / "lmac_zs_mini.yaml"
 HEADER = "ID,duration,wav,caption,split,label\n"
 
 
@@ -77,6 +82,54 @@ def test_a_shorter_clip_is_padded_and_turned(clip):
         shifts.add(shift)
         torch.testing.assert_close(turned, padded.roll(shift), atol=1e-4, rtol=0)
     assert len(shifts) > 10
+
+
+def test_a_shorter_clip_is_repeated_where_the_classifier_does(clip):
+    """As often as it fits; turned in training, with the silence where it was."""
+    path = clip("a.wav", 150)
+    beginning = ClipReader(RATE, 0.05, repeat=True)(path)
+    expected = torch.cat([ramp(150), ramp(150), torch.zeros(100)])
+    torch.testing.assert_close(beginning, expected, atol=1e-4, rtol=0)
+    reader, shifts = ClipReader(RATE, 0.05, random=True, repeat=True), set()
+    for _ in range(30):
+        turned = reader(path)
+        shift = (int(turned[:150].argmax()) - 149) % 150
+        shifts.add(shift)
+        once = ramp(150).roll(shift)
+        expected = torch.cat([once, once, torch.zeros(100)])
+        torch.testing.assert_close(turned, expected, atol=1e-4, rtol=0)
+    assert len(shifts) > 10
+
+
+def test_repetition_leaves_longer_clips_alone(clip):
+    for samples in (400, 1000):
+        path = clip(f"{samples}.wav", samples)
+        parts = [ClipReader(RATE, 0.05, repeat=r)(path) for r in (True, False)]
+        assert torch.equal(*parts)
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+def test_a_training_asks_the_classifier(tmp_path, monkeypatch, repeats):
+    """Its clips, and those of its validation, are filled as the classifier does."""
+
+    class Reached(Exception):
+        pass
+
+    def fit(brain, *args, **kwargs):
+        raise Reached(brain.clips)
+
+    monkeypatch.setattr(LMACZSBrain, "fit", fit)
+    monkeypatch.setattr(MiniCLAP, "repeats_short_clips", repeats)
+    given = short_training(tmp_path) | {"output_folder": tmp_path / "run"}
+    given |= {"clip_seconds": 1.6, "speeds": [1.0]}  # of clips of 0.8 seconds
+    with pytest.raises(Reached) as reached:
+        training.run([str(YAML), *(f"--{k}={v}" for k, v in given.items())])
+    train, valid = reached.value.args[0].values()
+    for clips in (train, valid):
+        first, second = clips[0]["sig"].chunk(2)
+        assert len(first) == 12800 and first.any()
+        assert torch.equal(first, second) == repeats
+    assert second.any() == repeats
 
 
 @pytest.mark.parametrize("speed", [0.5, 2.0])

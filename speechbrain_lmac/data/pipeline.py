@@ -2,6 +2,7 @@
 
 import torch
 from speechbrain.dataio.dataset import DynamicItemDataset
+from torch.nn.functional import pad
 from torchaudio.functional import resample
 
 from speechbrain_lmac import audio
@@ -10,7 +11,7 @@ from speechbrain_lmac.errors import ManifestError
 
 
 class ClipReader:
-    """Reads a clip at the classifier's rate, cut or padded to a fixed length.
+    """Reads a clip at the classifier's rate, cut or filled up to a fixed length.
 
     Arguments
     ---------
@@ -27,11 +28,23 @@ class ClipReader:
     speeds : sequence of float
         With ``random``, each clip is played at one of these speeds, as a tape would be;
         a tenth is the finest step.
+    repeat : bool
+        What a shorter clip is filled up with: itself, as often as it fits, and then
+        silence, for a classifier that fills its window so (``repeats_short_clips``);
+        otherwise silence alone.
     """
 
-    def __init__(self, sample_rate, seconds, random=False, keep=True, speeds=(1.0,)):
+    def __init__(
+        self,
+        sample_rate,
+        seconds,
+        random=False,
+        keep=True,
+        speeds=(1.0,),
+        repeat=False,
+    ):
         self.sample_rate, self.random, self.speeds = sample_rate, random, speeds
-        self.samples = round(seconds * sample_rate)
+        self.samples, self.repeat = round(seconds * sample_rate), repeat
         self.kept = {} if keep else None
 
     def _read(self, path):
@@ -51,10 +64,19 @@ class ClipReader:
         if spare > 0:
             start = int(torch.randint(spare + 1, ())) if self.random else 0
             return waveform[start : start + self.samples]
-        waveform = torch.nn.functional.pad(waveform, (0, -spare))
-        if self.random:
-            waveform = waveform.roll(int(torch.randint(self.samples, ())))
-        return waveform
+        if self.repeat:
+            # turned before it is repeated: its end meets its beginning in any case, and
+            # the silence stays last, where the classifier puts it
+            waveform = self._turned(waveform)
+            waveform = waveform.repeat(self.samples // len(waveform))
+            return pad(waveform, (0, self.samples - len(waveform)))
+        return self._turned(pad(waveform, (0, -spare)))
+
+    def _turned(self, waveform):
+        """In training, begun anywhere and gone around."""
+        if not self.random:
+            return waveform
+        return waveform.roll(int(torch.randint(len(waveform), ())))
 
 
 def clip_dataset(manifest, reader, data_root=None):
