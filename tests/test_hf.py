@@ -43,7 +43,7 @@ def ours(classifier, waveform):
     return classifier.encode(classifier.stft(waveform).abs()).embedding
 
 
-@pytest.mark.parametrize("length", [3 * SECOND, 130001, 10 * SECOND])
+@pytest.mark.parametrize("length", [SECOND // 5, 3 * SECOND, 130001, 10 * SECOND])
 def test_embedding_is_the_librarys(classifier, length):
     waveform = sound(length)
     expected = librarys_own(classifier, waveform)

@@ -1,5 +1,6 @@
 """LAION's CLAP hears and reads what laion-clap's own networks hear and read."""
 
+import hashlib
 import os
 import sys
 import types
@@ -9,9 +10,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from speechbrain_lmac.classifiers import laion
+from speechbrain_lmac import audio
+from speechbrain_lmac.classifiers import laion, laion_checkpoint
+from speechbrain_lmac.classifiers.clap import Window
 from speechbrain_lmac.classifiers.laion import LaionCLAP
-from speechbrain_lmac.classifiers.laion_shapes import shapes
+from speechbrain_lmac.classifiers.laion_shapes import ARCHITECTURES, shapes
+from speechbrain_lmac.data.pipeline import ClipReader
 from speechbrain_lmac.errors import CheckpointError, ConfigError
 from speechbrain_lmac.testing import random_laion, write_tokenizer
 
@@ -21,6 +25,22 @@ SECOND = 48000
 @pytest.fixture(scope="module")
 def tiny():
     return random_laion()
+
+
+@pytest.fixture(scope="module")
+def branch(tiny):
+    return librarys_branch(tiny)
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def both(request, tiny, branch):
+    """A classifier, laion-clap's network with its weights, and another sound."""
+    if request.param == "HTSAT-tiny":
+        classifier = tiny
+    else:
+        classifier = random_laion(request.param)
+        branch = librarys_branch(classifier)
+    return classifier, branch, ours(classifier, sound(SECOND, seed=9))
 
 
 def sound(length, edges=0, seed=0):
@@ -33,14 +53,19 @@ def sound(length, edges=0, seed=0):
     return waveform
 
 
-@torch.no_grad()
-def librarys_own(classifier, waveform):
-    """Ten seconds [1, 480000] through laion-clap's forward, from the waveform on."""
+def librarys_branch(classifier):
+    """laion-clap's audio network, with its front end and a classifier's weights."""
     branch = laion._audio_branch(classifier.arguments["amodel"]).eval()
     own = classifier.network.audio_branch.state_dict()
     left = branch.load_state_dict(own, strict=False)
     assert not left.unexpected_keys
     assert all(name.startswith(laion._UNUSED) for name in left.missing_keys)
+    return branch
+
+
+@torch.no_grad()
+def librarys_own(classifier, branch, waveform):
+    """Ten seconds [1, 480000] through laion-clap's forward, from the waveform on."""
     heard = branch({"waveform": waveform}, device="cpu")["embedding"]
     return F.normalize(classifier.network.audio_projection(heard), dim=-1)
 
@@ -51,51 +76,49 @@ def repeatpad(waveform, window=480000):
     return F.pad(repeated, (0, window - repeated.shape[-1]))
 
 
-def part_of(waveform, part):
-    """At which hops of a clip a part of it begins."""
-    return (waveform.unfold(1, part.shape[-1], 480) == part[:, None]).all(-1)[0]
-
-
 @torch.no_grad()
 def ours(classifier, waveform):
     return classifier.encode(classifier.stft(waveform).abs()).embedding
 
 
-# shorter than the window, of no whole number of hops, and as long as it
-@pytest.mark.parametrize(
-    ("amodel", "length"),
-    [("HTSAT-tiny", n) for n in (3 * SECOND, 130001, 10 * SECOND)]
-    + [("HTSAT-base", 130001), ("PANN-14", 130001)],
-)
-def test_embedding_is_the_librarys(tiny, amodel, length):
-    classifier = tiny if amodel == "HTSAT-tiny" else random_laion(amodel)
+# a fifth of a second, of no whole number of hops, as long as the window, and longer
+@pytest.mark.parametrize("length", [SECOND // 5, 130001, 10 * SECOND, 13 * SECOND])
+def test_embedding_is_the_librarys(both, length):
+    classifier, branch, other = both
     waveform = sound(length)
-    expected = librarys_own(classifier, repeatpad(waveform))
+    if length > 10 * SECOND:  # the part that is stated, as the library might take it
+        start = 480 * Window(length // 480 + 1, classifier.seed).start
+        heard = waveform[:, start : start + 10 * SECOND]
+    else:
+        heard = repeatpad(waveform)
+    expected = librarys_own(classifier, branch, heard)
     assert (ours(classifier, classifier.fill(waveform)) - expected).abs().max() < 1e-5
-    assert (ours(classifier, sound(10 * SECOND, seed=9)) - expected).abs().max() > 1e-3
+    assert (other - expected).abs().max() > 1e-3
 
 
-def test_embedding_of_a_longer_clip_is_the_librarys(tiny):
-    waveform = sound(13 * SECOND)
-    part = tiny.fill(waveform)
-    # a part of the clip, as the library would take it
-    assert part_of(waveform, part).sum() == 1
-    expected = librarys_own(tiny, part)
-    assert (ours(tiny, part) - expected).abs().max() < 1e-5
+def test_training_hears_what_the_library_does(tiny, branch, tmp_path):
+    """A clip of three seconds, read for a batch of ten-second ones."""
+    audio.write(tmp_path / "a.wav", sound(3 * SECOND)[0], SECOND)
+    reader = ClipReader(SECOND, 10, keep=False, repeat=tiny.repeats_short_clips)
+    waveform = audio.read(tmp_path / "a.wav")[None]
+    expected = librarys_own(tiny, branch, repeatpad(waveform))
+    read = reader(tmp_path / "a.wav")[None]
+    assert torch.equal(read, tiny.fill(waveform))
+    assert (ours(tiny, read) - expected).abs().max() < 1e-5
 
 
-def test_embedding_from_the_clips_own_frames(tiny):
+def test_embedding_from_the_clips_own_frames(tiny, branch):
     """Repeated as a spectrogram: the same where the seams are silent, else close."""
     silent = sound(3 * SECOND, edges=1024)
-    expected = librarys_own(tiny, repeatpad(silent))
+    expected = librarys_own(tiny, branch, repeatpad(silent))
     assert (ours(tiny, silent) - expected).abs().max() < 1e-5
     loud = sound(3 * SECOND)
-    expected = librarys_own(tiny, repeatpad(loud))
+    expected = librarys_own(tiny, branch, repeatpad(loud))
     difference = (ours(tiny, loud) - expected).abs().max()
     assert 1e-5 < difference < 5e-3
 
 
-def test_embedding_from_the_clips_own_frames_when_longer(tiny):
+def test_embedding_from_the_clips_own_frames_when_longer(tiny, branch):
     waveform = sound(12 * SECOND)
     part = tiny.fill(waveform)
     start = int(
@@ -103,12 +126,14 @@ def test_embedding_from_the_clips_own_frames_when_longer(tiny):
     )
     for edge in (480 * start, 480 * start + 480000):
         waveform[:, max(0, edge - 1024) : edge + 1024] = 0
-    expected = librarys_own(tiny, tiny.fill(waveform))
+    expected = librarys_own(tiny, branch, tiny.fill(waveform))
     assert (ours(tiny, waveform) - expected).abs().max() < 1e-5
 
 
 def test_mel_matrix_is_the_librarys(tiny):
-    branch = laion._audio_branch("HTSAT-tiny")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of torch.meshgrid, for one
+        branch = laion._audio_branch("HTSAT-tiny")
     assert torch.equal(tiny.mel_filters, branch.logmel_extractor.melW)
 
 
@@ -138,7 +163,7 @@ def test_a_checkpoint_fills_every_weight(tmp_path, monkeypatch):
         for number, (name, shape) in enumerate(shapes("HTSAT-tiny").items())
     }
     state["logit_scale_a"] = torch.tensor(2.5)
-    monkeypatch.setattr(laion, "read_checkpoint", lambda path, amodel: state)
+    monkeypatch.setattr(laion, "read_checkpoint", lambda *given: state)
     classifier = LaionCLAP("HTSAT-tiny", tmp_path / "trained.pt", tmp_path)
     own = classifier.network.state_dict()
     for name, value in own.items():
@@ -153,6 +178,41 @@ def test_a_checkpoint_fills_every_weight(tmp_path, monkeypatch):
     assert classifier.temperature == pytest.approx(torch.tensor(2.5).exp().item())
     assert classifier.name == "laion trained"
     assert classifier.arguments["checkpoint"] == str(tmp_path / "trained.pt")
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_another_content_than_the_checksum_says(tmp_path, monkeypatch, published):
+    """Found out before anything is read or built."""
+    write_tokenizer(tmp_path)
+    monkeypatch.setattr(torch, "load", None)
+    monkeypatch.setattr(laion, "_build", None)
+    name, given = "mine.pt", {"sha256": "0" * 64}
+    if published:
+        name, given = "630k-audioset-best.pt", {}
+    path = tmp_path / name
+    path.write_bytes(b"not what was published")
+    with pytest.raises(CheckpointError) as error:
+        LaionCLAP("HTSAT-tiny", path, tmp_path, **given)
+    said = str(error.value)
+    assert said.startswith(f"{path}: SHA-256 ") and "\n" not in said
+    assert "download it again, or rename it if it is your own" in said
+
+
+def test_a_link_keeps_its_name(tmp_path, monkeypatch):
+    """The hub's cache holds contents under their checksum, and links with names."""
+    write_tokenizer(tmp_path)
+    blob, link = tmp_path / "8053c9", tmp_path / "630k-audioset-best.pt"
+    blob.write_bytes(b"a checkpoint")
+    link.symlink_to(blob)
+    digest = hashlib.sha256(blob.read_bytes()).hexdigest()
+    known = {link.name: ("HTSAT-tiny", digest)}
+    monkeypatch.setattr(laion_checkpoint, "PUBLISHED", known)
+    zeros = {n: torch.zeros(()).expand(s) for n, s in shapes("HTSAT-tiny").items()}
+    monkeypatch.setattr(laion_checkpoint, "_read_pickle", lambda path: zeros)
+    classifier = LaionCLAP("HTSAT-tiny", link, tmp_path)
+    assert classifier.name == "laion 630k-audioset-best"
+    assert classifier.arguments["checkpoint"] == str(link)
+    assert classifier.arguments["sha256"] is None
 
 
 def test_seed_of_random_weights(tiny):

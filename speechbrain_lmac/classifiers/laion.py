@@ -12,6 +12,7 @@ import importlib.util
 import os
 import sys
 import types
+import warnings
 from pathlib import Path
 from unittest import mock
 
@@ -69,6 +70,9 @@ class LaionCLAP(CLAPFrontEnd):
         random weights.
     seed : int
         Of random weights, and of the part that is heard of a clip over ten seconds.
+    sha256 : str, optional
+        What the checkpoint's checksum must be; by default the published one, if it has
+        the name of a published one. CheckpointError, in one line, for another.
     """
 
     def __init__(
@@ -78,13 +82,14 @@ class LaionCLAP(CLAPFrontEnd):
         tokenizer="roberta-base",
         text_config=None,
         seed=0,
+        sha256=None,
     ):
         if amodel not in ARCHITECTURES:
             known = ", ".join(ARCHITECTURES)
             raise ConfigError(f"amodel '{amodel}' is unknown; give {known}")
         # what may be wrong with the files is said before anything is built
         tokenize = load_tokenizer(tokenizer)
-        state = read_checkpoint(checkpoint, amodel) if checkpoint else None
+        state = read_checkpoint(checkpoint, amodel, sha256) if checkpoint else None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network, mel_filters = _build(amodel, text_config or {})
@@ -99,10 +104,13 @@ class LaionCLAP(CLAPFrontEnd):
         self.temperature = min(100.0, self.network.logit_scale_a.exp().item())
         self.arguments = {
             "amodel": amodel,
-            "checkpoint": checkpoint and str(Path(checkpoint).resolve()),
+            # not resolved: in the hub's cache the name is that of a link, and by it
+            # the published checksum is found again
+            "checkpoint": checkpoint and str(Path(checkpoint).absolute()),
             "tokenizer": str(tokenizer),
             "text_config": text_config,
             "seed": seed,
+            "sha256": sha256,
         }
         self.convolutional = amodel == "PANN-14"
         if self.convolutional:
@@ -188,12 +196,16 @@ def _audio_branch(amodel):
     if amodel == "PANN-14":
         return _clap_module("pann_model").Cnn14(**front, classes_num=527)
     width, depth = {"HTSAT-tiny": (96, 6), "HTSAT-base": (128, 12)}[amodel]
-    return _clap_module("htsat").HTSAT_Swin_Transformer(
-        config=types.SimpleNamespace(**front),
-        embed_dim=width,
-        depths=[2, 2, depth, 2],
-        num_heads=[4, 8, 16, 32],
-    )
+    network = _clap_module("htsat").HTSAT_Swin_Transformer
+    with warnings.catch_warnings():
+        # it leaves out the argument "indexing", whose default is what it means
+        warnings.filterwarnings("ignore", "torch.meshgrid", UserWarning)
+        return network(
+            config=types.SimpleNamespace(**front),
+            embed_dim=width,
+            depths=[2, 2, depth, 2],
+            num_heads=[4, 8, 16, 32],
+        )
 
 
 def _clap_module(name):
