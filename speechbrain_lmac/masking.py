@@ -83,19 +83,19 @@ class Masking:
         return cls(energy, floor_db, law, power=2.0)
 
     @classmethod
-    def for_domains(cls, classifier, domains=DOMAINS, law="log", floor_db=-68.0):
+    def for_domains(cls, classifier, law="log", floor_db=-68.0, domains=DOMAINS):
         """The maskings of some domains of a classifier, by the domain's name.
 
         Arguments
         ---------
         classifier : ZeroShotClassifier
             Says what full scale is.
-        domains : sequence of str
-            ``stft``, ``mel`` or both.
         law : str
             ``log`` or ``linear``.
         floor_db : float
             In dB re full scale.
+        domains : sequence of str
+            ``stft``, ``mel`` or both.
 
         Returns
         -------

@@ -236,7 +236,7 @@ def test_paper_objective_of_identity_is_its_sparsity(classifier, bank, waves):
 
 
 def make_scene_objective(classifier, domain="stft", **settings):
-    maskings = Masking.for_domains(classifier, [domain])
+    maskings = Masking.for_domains(classifier, domains=[domain])
     return SceneObjective(classifier, maskings, **{**WEIGHTS, **settings})
 
 

@@ -54,7 +54,8 @@ def synthesise(
     rng = np.random.default_rng([zlib.crc32(name.encode()), seed])
     make, _ = SOUNDS[name]
     x = make(Studio(rng, seconds, sample_rate), rng)
-    x *= rng.uniform(0.5, 0.9) / np.abs(x).max()
+    # a short clip may fall into the pause between two beeps
+    x *= rng.uniform(0.5, 0.9) / max(np.abs(x).max(), 1e-9)
     return torch.from_numpy(x.astype(np.float32))
 
 
