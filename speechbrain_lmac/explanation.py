@@ -86,8 +86,7 @@ class Explanation:
     @property
     def energy_kept(self):
         """Share of the clip's energy that each explanation has [P]; 0 for silence."""
-        total = self.original.square().sum().clamp(min=1e-12)
-        return self.waveform.square().sum(1) / total
+        return _energy(self.waveform) / _energy(self.original).clamp(min=1e-12)
 
     def plot(self, index=None):
         """Spectrogram and mask side by side, a row for each prompt.
@@ -132,7 +131,7 @@ class Explanation:
 
     def summary(self):
         """The numbers, as plain values for ``summary.json``."""
-        files = self._files()
+        files, energy_kept = self._files(), self.energy_kept
         return {
             "version": __version__,
             "classifier": self.classifier,
@@ -146,7 +145,7 @@ class Explanation:
                     "similarity": self.similarity.of(i),
                     "probability": self.probabilities.of(i),
                     "mask_mean": float(self.mask[i].mean()),
-                    "energy_kept": float(self.energy_kept[i]),
+                    "energy_kept": float(energy_kept[i]),
                     "files": files[i],
                 }
                 for i, prompt in enumerate(self.prompts)
@@ -228,6 +227,11 @@ class Explanation:
             warnings.filterwarnings("ignore", "Glyph")  # a script that the font lacks
             figure.savefig(file, format="png", dpi=100)
         return file.getvalue()
+
+
+def _energy(waveforms):
+    """Sum of squares of samples [..., N], without a copy as long as they are."""
+    return sum(part.square().sum(-1) for part in waveforms.split(2**18, -1))
 
 
 def _written(summary):

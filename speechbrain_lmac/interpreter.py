@@ -5,20 +5,15 @@ import warnings
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from speechbrain.inference.interfaces import Pretrained
 
-from speechbrain_lmac import audio, checkpoint, hub
+from speechbrain_lmac import audio, checkpoint, hub, piecewise
 from speechbrain_lmac.errors import AudioInputError, ConfigError
-from speechbrain_lmac.explainers.base import hear
 from speechbrain_lmac.explainers.lmac_zs import LMACZS
 from speechbrain_lmac.explanation import Explanation, Scores
 from speechbrain_lmac.masking import Masking
-from speechbrain_lmac.windows import Windows
 
 SILENCE_DB = -90  # peak re full scale below which a clip is taken as silent
-BLOCK = 1000  # frames of a long clip that are played back together
-BATCH = 8  # windows that are encoded together: memory does not grow with the clip
 
 _FILES = ["hyperparams.yaml", "decoder.safetensors"]
 
@@ -32,20 +27,20 @@ class LMACZSInterpreter(Pretrained):
 
     - Clips up to the classifier's window (5 s for ``mini``) are padded with silence to
       be encoded; everything that comes back has the clip's own length.
-    - Longer clips are encoded in windows that overlap by a fifth, ``BATCH`` at a time.
-      Their masks are cross-faded into one, which is applied to the whole clip; a
-      similarity is that of the mean of the windows' embeddings, at unit length.
+    - Longer clips are encoded in windows that overlap by a fifth. Their masks are
+      cross-faded into one, which is applied to the whole clip; a similarity is that of
+      the mean of the windows' embeddings, at unit length. Only what is returned grows
+      with the clip (:mod:`speechbrain_lmac.piecewise`).
     - A clip that peaks below -90 dBFS is silent: its mask is empty, with a warning.
     - Masks act on STFT magnitudes, since only those can be played back. A decoder that
-      was trained in the mel domain carries its logits over to the linear bins.
+      was trained in the mel domain alone carries its logits over to the linear bins.
 
     Arguments
     ---------
     modules : dict
         ``classifier`` and ``decoder``.
     hparams : dict
-        ``masking_domain``, in which the decoder was trained, ``masking_law`` and
-        ``mask_floor_db``.
+        ``masking_law`` and ``mask_floor_db``.
     run_opts : dict, optional
         SpeechBrain's run options, such as ``{"device": "cuda:0"}``.
 
@@ -56,9 +51,7 @@ class LMACZSInterpreter(Pretrained):
     >>> classifier = random_classifier()
     >>> interpreter = LMACZSInterpreter(
     ...     modules={"classifier": classifier, "decoder": MaskDecoder(classifier)},
-    ...     hparams={
-    ...         "masking_domain": "stft", "masking_law": "log", "mask_floor_db": -68
-    ...     },
+    ...     hparams={"masking_law": "log", "mask_floor_db": -68},
     ...     run_opts={"device": "cpu"},
     ... )
     >>> clips = 0.1 * torch.randn(2, 16000)
@@ -68,7 +61,7 @@ class LMACZSInterpreter(Pretrained):
     """
 
     MODULES_NEEDED = ("classifier", "decoder")
-    HPARAMS_NEEDED = ("masking_domain", "masking_law", "mask_floor_db")
+    HPARAMS_NEEDED = ("masking_law", "mask_floor_db")
 
     def __init__(self, modules, hparams, run_opts=None):
         super().__init__(modules, hparams, run_opts)
@@ -166,9 +159,9 @@ class LMACZSInterpreter(Pretrained):
             raise AudioInputError(
                 f"waveforms of shape {tuple(wavs.shape)}: give them as [B, N], N > 0"
             )
-        if not wavs.isfinite().all():
+        if not all(_peak(wav).isfinite() for wav in wavs):
             raise AudioInputError("waveforms hold NaN or infinite samples; mend them")
-        return [self._interpret(wav, _listed(prompts), text) for wav in wavs.float()]
+        return [self._interpret(wav.float(), _listed(prompts), text) for wav in wavs]
 
     def forward(self, wavs, prompts):
         """The same as :meth:`interpret_batch`."""
@@ -192,7 +185,7 @@ class LMACZSInterpreter(Pretrained):
         """
         text = self._embed_text(prompts)
         waveform = audio.read(path, self.mods.classifier.sample_rate)
-        heard = self._hear(waveform.to(text.device)[None])
+        heard = piecewise.hear(self.mods.classifier, waveform[None])
         return self.mods.classifier.probabilities(heard, text)[0].cpu()
 
     def _embed_text(self, prompts):
@@ -210,29 +203,28 @@ class LMACZSInterpreter(Pretrained):
     @torch.no_grad()
     def _interpret(self, waveform, prompts, text, source=""):
         """A clip [N] at the classifier's rate, and prompts with their [P, D]."""
-        classifier = self.mods.classifier
-        waveform = waveform.to(classifier.device)
-        before, mask = self._mask(waveform, text)
-        if waveform.abs().max() < 10 ** (SILENCE_DB / 20):
+        classifier, masking = self.mods.classifier, self.masking
+        before, mask = piecewise.explain(classifier, self.explainer, waveform, text)
+        if _peak(waveform) < 10 ** (SILENCE_DB / 20):
             warnings.warn(
                 f"{source or 'clip'}: silent, so masks are empty", stacklevel=3
             )
-            mask = torch.zeros_like(mask)
-        kept, removed = self._hear_masked(waveform, mask)
-
-        sounds, rests, magnitude = self._play(waveform, mask)
-        mask = mask[..., : magnitude.shape[-1]]
-        heard = self._hear(sounds)
+            mask.zero_()
+        kept, removed = piecewise.hear_masked(classifier, masking, waveform, mask)
+        sounds, rests, magnitude = piecewise.play(
+            classifier.stft, masking, waveform, mask
+        )
+        heard = piecewise.hear(classifier, sounds)
 
         embeddings = (before.expand_as(kept), kept, removed, heard)
         similarity = [(e * text).sum(1).cpu() for e in embeddings]
         among = [classifier.probabilities(e, text).diag().cpu() for e in embeddings]
         return Explanation(
-            waveform=sounds.cpu(),
-            removed=rests.cpu(),
+            waveform=sounds,
+            removed=rests,
             original=waveform.cpu(),
-            mask=mask.cpu(),
-            magnitude=magnitude.cpu(),
+            mask=mask[..., : magnitude.shape[-1]],
+            magnitude=magnitude,
             sample_rate=classifier.sample_rate,
             prompts=prompts,
             similarity=Scores(*similarity),
@@ -241,85 +233,10 @@ class LMACZSInterpreter(Pretrained):
             source=source,
         )
 
-    def _play(self, waveform, mask):
-        """A clip [N], masks [P, F, T] to sounds kept and removed [P, N], magnitudes.
 
-        Block by block and prompt by prompt, since a long clip's complex spectrograms
-        would be larger than all else. Each block is transformed with a margin on both
-        sides, which is then cut, so that it is what the whole clip would give.
-        """
-        stft, length = self.mods.classifier.stft, len(waveform)
-        hop, margin = stft.hop_length, 2 * -(-stft.n_fft // stft.hop_length)
-        # Frames up to the end of the clip: were it not filled up to a whole frame, its
-        # last samples would lie under the tail of a window, which magnifies errors.
-        waveform = F.pad(waveform, (0, -length % hop))
-        frames = len(waveform) // hop + 1
-        magnitude = waveform.new_empty(stft.bins, frames)
-        kept, removed = waveform.new_empty(2, len(mask), len(waveform))
-        for start in range(0, frames, BLOCK):
-            stop = min(start + BLOCK, frames)
-            first, last = max(0, start - margin), min(stop + margin, frames - 1)
-            spectrum = stft(waveform[first * hop : last * hop])
-            x = spectrum.abs()
-            magnitude[:, start:stop] = x[:, start - first : stop - first]
-            own = slice((start - first) * hop, (stop - first) * hop)
-            for k, part in enumerate(mask[..., first : last + 1]):
-                for sounds, act in (
-                    (kept, self.masking.keep),
-                    (removed, self.masking.remove),
-                ):
-                    sound = stft.playback(act(part, x), spectrum, (last - first) * hop)[
-                        own
-                    ]
-                    sounds[k, start * hop : start * hop + len(sound)] = sound
-        return kept[:, :length], removed[:, :length], magnitude
-
-    def _hear(self, waveforms):
-        """Waveforms [K, N] to unit vectors [K, D]."""
-        windows = Windows(self.mods.classifier, waveforms.shape[-1])
-        pieces = torch.cat([windows.cut(waveform) for waveform in waveforms])
-        stft, encode = self.mods.classifier.stft, self.mods.classifier.encode
-        heard = [encode(stft(batch).abs()).embedding for batch in pieces.split(BATCH)]
-        return _mean_direction(torch.cat(heard).unflatten(0, (len(waveforms), -1)))
-
-    def _mask(self, waveform, text):
-        """A clip [N] and prompts [P, D] to its unit vector [D] and masks [P, F, T]."""
-        windows = Windows(self.mods.classifier, len(waveform))
-        embeddings, masks = [], []
-        for batch in windows.cut(waveform).split(_batch(text)):
-            scene = hear(self.mods.classifier, self.mods.classifier.stft(batch).abs())
-            embeddings.append(scene.encoding.embedding)
-            masks.append(self.explainer(scene, text))
-        return _mean_direction(torch.cat(embeddings)[None])[0], windows.join(masks)
-
-    def _hear_masked(self, waveform, mask):
-        """A clip [N] and masks [P, F, T] to unit vectors of kept and removed [P, D]."""
-        classifier = self.mods.classifier
-        windows = Windows(classifier, len(waveform))
-        batches = windows.cut(waveform).split(_batch(mask))
-        starts = torch.tensor(windows.starts).split(_batch(mask))
-        kept, removed = [], []
-        for batch, first in zip(batches, starts, strict=True):
-            magnitude = classifier.stft(batch).abs().unsqueeze(1)
-            part = torch.stack([mask[..., i : i + windows.frames] for i in first])
-            for heard, act in (
-                (kept, self.masking.keep),
-                (removed, self.masking.remove),
-            ):
-                masked = act(part, magnitude).flatten(0, 1)
-                encoding = classifier.encode(masked)
-                heard.append(encoding.embedding.unflatten(0, part.shape[:2]))
-        return [_mean_direction(torch.cat(x).transpose(0, 1)) for x in (kept, removed)]
-
-
-def _batch(prompts):
-    """How many windows to take at once, for as many prompts as there are rows."""
-    return max(1, BATCH // len(prompts))
-
-
-def _mean_direction(vectors):
-    """Unit vectors [K, W, D] of W windows to unit vectors [K, D]."""
-    return F.normalize(vectors.mean(1), dim=-1)
+def _peak(waveform):
+    """The largest magnitude of samples [N], with no copy; NaN where one is NaN."""
+    return torch.stack(waveform.aminmax()).abs().max()
 
 
 def _listed(prompts):

@@ -1,0 +1,134 @@
+"""Explanations on disk and as pictures: every prompt, nothing of others lost."""
+
+import json
+import sys
+
+import matplotlib.image
+import numpy as np
+import pytest
+import torch
+
+from speechbrain_lmac import LMACZSInterpreter, audio
+from speechbrain_lmac.decoder import MaskDecoder
+from speechbrain_lmac.errors import ConfigError, UserError
+from speechbrain_lmac.testing import random_classifier
+
+PROMPTS = ["a dog barking", "rain"]
+RATE = 16000
+HOSTILE = [
+    "../../etc/passwd",
+    "rain",
+    "Rain!",
+    "日本語の音",
+    "Öl & Wasser: $x^2$ $",
+    "word " * 60,
+    "CON",
+    "a\nb\x00c",
+]
+
+
+@pytest.fixture
+def model():
+    """Random weights whose masks differ from bin to bin."""
+    classifier = random_classifier()
+    torch.manual_seed(0)
+    decoder = MaskDecoder(classifier, width=16, fine_width=8)
+    with torch.no_grad():
+        decoder.out.weight.mul_(20)
+    modules = {"classifier": classifier, "decoder": decoder}
+    settings = {"masking_law": "log", "mask_floor_db": -68}
+    return LMACZSInterpreter(modules, settings, {"device": "cpu"})
+
+
+def clip(seconds, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return 0.1 * torch.randn(round(seconds * RATE), generator=generator)
+
+
+def close(a, b, tolerance=1e-5):
+    assert a.shape == b.shape
+    assert (a - b).abs().max() <= tolerance
+
+
+@pytest.fixture
+def explanation(model):
+    return model.interpret_batch(clip(1.5)[None], HOSTILE)[0]
+
+
+def test_saved_files(explanation, tmp_path):
+    folder = tmp_path / "new" / "folder"
+    summary = explanation.save(folder)
+    assert json.loads((folder / "summary.json").read_text()) == summary
+    assert [e["prompt"] for e in summary["explanations"]] == HOSTILE
+    written = {"summary.json", "original.wav"}
+    for i, entry in enumerate(summary["explanations"]):
+        files = entry["files"]
+        written |= set(files.values())
+        close(audio.read(folder / files["waveform"]), explanation.waveform[i], 1e-4)
+        close(audio.read(folder / files["removed"]), explanation.removed[i], 1e-4)
+        assert matplotlib.image.imread(folder / files["picture"]).std() > 0.05
+        assert entry["mask_mean"] == pytest.approx(float(explanation.mask[i].mean()))
+        heard = float(explanation.similarity.heard[i])
+        assert entry["similarity"]["heard"] == pytest.approx(heard)
+        energy = explanation.waveform[i].square().sum()
+        share = float(energy / explanation.original.square().sum())
+        assert entry["energy_kept"] == pytest.approx(share, abs=1e-6)
+    assert {p.name for p in folder.iterdir()} == written
+    assert len(written) == 2 + 3 * len(HOSTILE)
+    assert all(len(name) < 80 and name.isascii() for name in written)
+    assert summary["duration_seconds"] == 1.5
+    assert list(tmp_path.rglob("*")).__len__() == 2 + len(written)  # nothing elsewhere
+
+
+def test_saving_again_replaces_only_what_was_saved(model, tmp_path):
+    model.interpret_batch(clip(1)[None], "rain")[0].save(tmp_path)
+    (other,) = model.interpret_batch(clip(1, seed=5)[None], "rain")
+    other.save(tmp_path)
+    close(audio.read(tmp_path / "original.wav"), other.original, 1e-4)
+
+
+@pytest.mark.parametrize("name", ["original.wav", "02-rain.wav", "summary.json"])
+def test_files_of_others_are_never_replaced(explanation, tmp_path, name):
+    file = tmp_path / name
+    file.write_text("mine")
+    with pytest.raises(ConfigError, match=name):
+        explanation.save(tmp_path)
+    assert file.read_text() == "mine" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_folder_that_cannot_be_written(explanation, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="choose another folder"):
+        explanation.save(tmp_path / "file" / "inside")
+
+
+def test_silence_is_saved_and_drawn(model, tmp_path):
+    with pytest.warns(UserWarning, match="silent"):
+        (out,) = model.interpret_batch(torch.zeros(1, 8000), PROMPTS)
+    summary = out.save(tmp_path)
+    assert [e["energy_kept"] for e in summary["explanations"]] == [0, 0]
+    json.dumps(summary, allow_nan=False)
+
+
+def test_plot(explanation):
+    figure = explanation.plot()
+    panels = [a for a in figure.axes if a.images and a.get_title()]
+    assert len(panels) == 2 * len(HOSTILE)
+    assert panels[-1].get_xlabel() == "time (s)"
+    assert panels[0].get_ylabel() == "frequency (kHz)"
+    left, right, bottom, top = panels[0].images[0].get_extent()
+    assert (left, right, bottom, top) == (0, 1.5, 0, 8)
+    mask = panels[3].images[0].get_array()
+    assert np.allclose(mask, explanation.mask[1].numpy())
+    alone = explanation.plot(1)
+    assert len([a for a in alone.axes if a.get_title()]) == 2
+    assert (
+        "matplotlib.pyplot" not in sys.modules
+        or not sys.modules["matplotlib.pyplot"].get_fignums()
+    )
+
+
+def test_plot_of_a_long_clip_is_thinned(model):
+    (out,) = model.interpret_batch(clip(60)[None], "rain")
+    columns = out.plot().axes[0].images[0].get_array().shape[1]
+    assert 1000 < columns <= 2000
