@@ -31,7 +31,12 @@ def embed_clips(classifier, dataset, data_folder, fold):
     """Embeddings [n, D] and class numbers [n] of a fold."""
     with tempfile.TemporaryDirectory() as folder:
         rows = dataset.prepare(data_folder, Path(folder) / "fold.csv", [fold])
-    reader = ClipReader(classifier.sample_rate, classifier.window_seconds, keep=False)
+    reader = ClipReader(
+        classifier.sample_rate,
+        classifier.window_seconds,
+        keep=False,
+        repeat=classifier.repeats_short_clips,
+    )
     out = []
     for start in tqdm(range(0, len(rows), 50), f"{data_folder} fold {fold}"):
         waves = torch.stack([reader(p) for p in rows["wav"][start : start + 50]])

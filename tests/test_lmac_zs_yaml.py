@@ -173,7 +173,7 @@ def test_a_classifier_of_the_hub_is_one_line(tmp_path, monkeypatch):
     yaml = with_classifier(line, tmp_path)
     hparams = training.load_settings(yaml, {"output_folder": str(tmp_path / "run")})
     assert asked == [{"source": "laion/clap-htsat-unfused"}]
-    assert hparams["masking"].law == "log"
+    assert hparams["maskings"]["stft"].law == "log"
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_each_variant_changes_what_it_is_named_for(script, tmp_path):
         paper = hparams["objectives"]["paper"]
         found[name] = {
             "loss": hparams["loss"],
-            "law": hparams["masking"].law,
+            "law": hparams["maskings"]["stft"].law,
             "diversity": paper.weights["diversity"] > 0,
             "match": paper.weights["match"] > 0,
             **hparams["decoder"].arguments,

@@ -117,7 +117,8 @@ def embed_manifest(manifest, classifier, share=1.0, seed=0, batch=16):
     rows = read_manifest(manifest)
     rows = rows.sample(frac=share, random_state=seed).sort_index()
     seconds = classifier.window_seconds or 5.0
-    reader = ClipReader(classifier.sample_rate, seconds, keep=False)
+    repeat = classifier.repeats_short_clips
+    reader = ClipReader(classifier.sample_rate, seconds, keep=False, repeat=repeat)
     out, files = [], rows["wav"].tolist()
     starts = range(0, len(files), batch)
     for start in tqdm(starts, Path(manifest).name, disable=None):
