@@ -1,5 +1,6 @@
 """Files that are there whole or not at all, whenever the program ends."""
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -26,15 +27,32 @@ def write(path, data):
     >>> path.read_text()
     'whole'
     """
-    path = Path(path)
     data = data.encode() if isinstance(data, str) else data
+    with opened(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def opened(path):
+    """A binary file to write to, which takes its place when all went well.
+
+    Arguments
+    ---------
+    path : str | Path
+        Replaced if it is there; folders on the way are made.
+
+    Yields
+    ------
+    file object
+    """
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # in the same folder, since a rename is atomic only within one file system
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
     try:
         os.fchmod(handle, 0o644)  # mkstemp makes files private
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

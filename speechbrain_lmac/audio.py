@@ -4,7 +4,6 @@ Everything that enters the package from a file passes ``read``, so a waveform
 past this point is mono, float32, finite and not empty.
 """
 
-import io
 import math
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from speechbrain_lmac.errors import AudioInputError
 
 # Samples as 32-bit integers reach 2e9; beyond this, energies in float32 overflow.
 _LOUDEST = 1e12
+_PART = 2**18  # samples that are read, averaged or written together
 # Entries of torchaudio's resampling kernel, in float64, before it is no longer small:
 # 44100 to 16000 Hz has 70 thousand, 44101 to 16000 Hz 700 million.
 _LARGEST_KERNEL = 2**22
@@ -98,9 +98,15 @@ def read(
         wanted = file.frames - start
         if frames >= 0:
             wanted = min(wanted, frames)
+        waveform = torch.empty(wanted)
         try:
             file.seek(start)
-            samples = file.read(wanted, dtype="float32", always_2d=True)
+            # channels are averaged a part at a time, never held together
+            parts = file.blocks(_PART, frames=wanted, dtype="float32", always_2d=True)
+            read = 0
+            for part in parts:  # n x channels
+                waveform[read : read + len(part)] = torch.from_numpy(part).mean(dim=1)
+                read += len(part)
         except soundfile.LibsndfileError as error:
             raise AudioInputError(
                 f"{path}: damaged or cut short; copy or convert it again"
@@ -108,13 +114,13 @@ def read(
         rate = file.samplerate
         # The length of an mp3 file may be an estimate from its first frames.
         least = min(wanted, 1) if file.format == "MP3" else wanted
-    if len(samples) < least:
+    if read < least:
         raise AudioInputError(
-            f"{path}: cut short, {len(samples)} of {wanted} samples are there; "
+            f"{path}: cut short, {read} of {wanted} samples are there; "
             "copy or convert it again"
         )
-    waveform = torch.from_numpy(samples).mean(dim=1)  # N x channels -> N
-    if not (waveform.abs() < _LOUDEST).all():  # nor is NaN
+    waveform = waveform[:read]
+    if not _peak(waveform) < _LOUDEST:  # nor is NaN
         raise AudioInputError(
             f"{path}: holds NaN, infinite or far too large samples; export it again as "
             "16-bit PCM"
@@ -151,16 +157,26 @@ def write(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
     import soundfile
 
     waveform = waveform.detach().to("cpu", torch.float32)
-    if not waveform.isfinite().all():
+    # a part at a time: no copy as long as the waveform, nor the file in memory
+    peak = _peak(waveform)
+    if not peak.isfinite():
         raise AudioInputError(
             f"{path}: not written, the waveform holds NaN or infinite samples; "
             "check what it was computed from"
         )
-    if waveform.numel():
-        waveform = waveform / waveform.abs().max().clamp(min=1.0)
-    file = io.BytesIO()
-    soundfile.write(file, waveform.numpy(), sample_rate, subtype="PCM_16", format="WAV")
-    atomic.write(path, file.getvalue())
+    with (
+        atomic.opened(path) as file,
+        soundfile.SoundFile(file, "w", sample_rate, 1, "PCM_16", format="WAV") as wav,
+    ):
+        for part in waveform.split(_PART):
+            wav.write((part / peak.clamp(min=1.0)).numpy())
+
+
+def _peak(waveform):
+    """The largest magnitude of samples [N], with no copy; NaN where one is NaN."""
+    if not waveform.numel():
+        return torch.zeros(())
+    return torch.stack(waveform.aminmax()).abs().max()
 
 
 def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
@@ -218,117 +234,3 @@ def rms_db(waveform: Tensor) -> Tensor:
     tensor(-20.)
     """
     return 10 * waveform.square().mean(dim=-1).clamp(min=1e-12).log10()
-
-
-def windows(length: int, window: int, hop: int) -> list[int]:
-    """Where windows over a clip start, so that they cover all of it.
-
-    The last window is moved back to end with the clip: a classifier then hears
-    a full window of sound there and not a rest padded with silence.
-
-    Arguments
-    ---------
-    length : int
-        Samples of the clip.
-    window : int
-        Samples of a window.
-    hop : int
-        Samples from one start to the next.
-
-    Returns
-    -------
-    list[int]
-        The first sample of each window; [0] where one window is enough.
-
-    Example
-    -------
-    >>> windows(length=25, window=10, hop=8)
-    [0, 8, 15]
-    """
-    if length <= window:
-        return [0]
-    return [*range(0, length - window, hop), length - window]
-
-
-def split(waveform: Tensor, window: int, overlap: int) -> Tensor:
-    """Cuts a clip into overlapping windows.
-
-    Arguments
-    ---------
-    waveform : Tensor
-        Samples [N]. A clip shorter than one window is padded with zeros.
-    window : int
-        Samples of a window.
-    overlap : int
-        Samples that neighbours share, less than a window. The last two may
-        share more (see ``windows``).
-
-    Returns
-    -------
-    Tensor
-        Windows [W, window], which ``join`` puts together again.
-
-    Example
-    -------
-    >>> split(torch.arange(7.0), window=4, overlap=2)
-    tensor([[0., 1., 2., 3.],
-            [2., 3., 4., 5.],
-            [3., 4., 5., 6.]])
-    """
-    padded = torch.nn.functional.pad(waveform, (0, max(0, window - len(waveform))))
-    starts = windows(len(waveform), window, window - overlap)
-    return torch.stack([padded[start : start + window] for start in starts])
-
-
-def join(pieces: Tensor, length: int, overlap: int) -> Tensor:
-    """Puts windows together again with cosine cross-fades that sum to one.
-
-    Arguments
-    ---------
-    pieces : Tensor
-        Windows [W, ..., window] of what ``split`` gave or was turned into.
-    length : int
-        Samples N of the clip.
-    overlap : int
-        As given to ``split``.
-
-    Returns
-    -------
-    Tensor
-        Samples [..., N]; ``join(split(x, w, o), len(x), o)`` is x.
-
-    Example
-    -------
-    >>> x = torch.randn(1000)
-    >>> y = join(split(x, window=300, overlap=60), length=1000, overlap=60)
-    >>> bool((x - y).abs().max() < 1e-6)
-    True
-    """
-    window = pieces.shape[-1]
-    starts = windows(length, window, window - overlap)
-    if len(starts) != len(pieces):
-        raise ValueError(
-            f"{len(pieces)} windows, but {length} samples have {len(starts)}"
-        )
-    if length <= window:
-        return pieces[0, ..., :length]
-    # Half a sample off the ends keeps every weight above zero.
-    phase = (torch.arange(overlap, dtype=torch.float64) + 0.5) / max(1, overlap)
-    rise = torch.sin(phase * math.pi / 2).square()
-    total = torch.zeros(length, dtype=torch.float64)
-    weights = []
-    for index, start in enumerate(starts):
-        weight = torch.ones(window, dtype=torch.float64)
-        if index > 0:
-            weight[:overlap] *= rise
-        if index < len(starts) - 1:
-            weight[window - overlap :] *= rise.flip(0)
-        total[start : start + window] += weight
-        weights.append(weight)
-    joined = pieces.new_zeros(*pieces.shape[1:-1], length)
-    for piece, start, weight in zip(pieces, starts, weights, strict=True):
-        # Two ramps sum to one already; more than two windows share a sample
-        # where the last was moved back, hence the division.
-        share = (weight / total[start : start + window]).to(pieces)
-        joined[..., start : start + window] += share * piece
-    return joined

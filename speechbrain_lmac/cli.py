@@ -86,6 +86,7 @@ def explain(
                 warnings.simplefilter("always", UserWarning)
                 explanation = interpreter.interpret_file(path, prompts)
             summary = explanation.save(out / name)
+            del explanation  # not held while the next one is made
         except UserError as error:
             if debug:
                 raise

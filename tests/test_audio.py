@@ -165,33 +165,3 @@ def test_not_finite(tmp_path, bad):
 def test_rms_db():
     levels = audio.rms_db(torch.tensor([[1.0, -1.0], [0.1, 0.1], [0.0, 0.0]]))
     assert torch.allclose(levels, torch.tensor([0.0, -20.0, -120.0]), atol=1e-4)
-
-
-@pytest.mark.parametrize("length", [1, 99, 100, 101, 180, 181, 260, 1234])
-@pytest.mark.parametrize("overlap", [0, 1, 20, 50, 99])
-def test_windows_cover_and_join_inverts_split(length, overlap):
-    starts = audio.windows(length, 100, 100 - overlap)
-    covered = {i for start in starts for i in range(start, start + 100)}
-    assert covered >= set(range(length))
-    assert length < 100 or max(covered) == length - 1
-    waveform = torch.from_numpy(noise(length, seed=length)).reshape(length)
-    pieces = audio.split(waveform, 100, overlap)
-    assert pieces.shape == (len(starts), 100)
-    assert (audio.join(pieces, length, overlap) - waveform).abs().max() < 1e-6
-    # Further dimensions, such as one waveform for each prompt, ride along.
-    stacked = torch.stack([pieces, -2 * pieces], dim=1)
-    joined = audio.join(stacked, length, overlap)
-    assert (joined - torch.stack([waveform, -2 * waveform])).abs().max() < 2e-6
-
-
-def test_cross_fade_is_gradual():
-    """Two windows that disagree meet in a ramp without a jump."""
-    pieces = torch.stack([torch.zeros(100), torch.ones(100)])
-    joined = audio.join(pieces, 180, 20)
-    assert joined[:80].eq(0).all() and joined[100:].eq(1).all()
-    assert joined.diff().min() >= 0 and joined.diff().max() < 0.1
-
-
-def test_join_refuses_another_number_of_windows():
-    with pytest.raises(ValueError, match="windows"):
-        audio.join(torch.zeros(3, 100), 180, 20)
