@@ -17,7 +17,8 @@ from speechbrain_lmac.decoder import MaskDecoder
 from speechbrain_lmac.explainers.base import hear
 from speechbrain_lmac.explainers.lmac_zs import LMACZS
 from speechbrain_lmac.masking import Masking
-from speechbrain_lmac.pairing import PaperObjective, SceneObjective
+from speechbrain_lmac.mixing import SceneObjective
+from speechbrain_lmac.pairing import PaperObjective
 from speechbrain_lmac.testing import random_hf, random_laion
 
 PROMPTS = ["rain", "a dog barking", "wind", "a church bell", "a clock", "snoring"]
@@ -35,14 +36,15 @@ def make_classifier(name, device):
 
 def make_step(classifier, loss, batch, seconds=None, **settings):
     """One step of a training, as a function that makes it again with the same draws."""
-    device, masking = classifier.device, Masking.for_classifier(classifier)
+    device = classifier.device
+    maskings = Masking.for_domains(classifier, domains=["stft"])
     decoder = MaskDecoder(classifier).to(device).train()
     optimizer = torch.optim.AdamW(decoder.parameters())
     if loss == "paper":
-        objective = PaperObjective(classifier, masking, diversity=0.05, **settings)
+        objective = PaperObjective(classifier, maskings, diversity=0.05, **settings)
     else:
         objective = SceneObjective(
-            classifier, masking, confidence=1.0, loudness=1.0, **settings
+            classifier, maskings, confidence=1.0, loudness=1.0, **settings
         )
     seconds = seconds or classifier.window_seconds
     samples = round(seconds * classifier.sample_rate)

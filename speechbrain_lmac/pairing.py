@@ -1,10 +1,8 @@
 """Pairs of clips and prompts in a training step, and what the loss is made of.
 
-``PaperObjective`` is Eq. 6 with a diversity term. ``SceneObjective`` is what measures
-best here (benchmarks/NOTES.md); it departs from the paper in that half of the clips are
-mixtures whose target is the prompted source heard alone, and in four further terms.
-Both are called in two steps: ``prepare`` (no gradient: scenes, prompts, targets) and
-``terms`` (what the masks are worth).
+``PaperObjective`` is Eq. 6 with a diversity term; ``mixing.py`` has the objective that
+measures best here. Both are called in two steps: ``prepare`` (no gradient: scenes,
+prompts, targets) and ``terms`` (what the masks are worth).
 """
 
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ import torch
 from speechbrain_lmac import objective
 from speechbrain_lmac.explainers.base import Scene, hear, hear_masked
 
-_ALL = slice(None)
+ALL = slice(None)
 
 
 def similarities(embedding, bank):
@@ -156,7 +154,7 @@ class PaperObjective:
         self.pairs_per_clip, self.pairs_per_pass = pairs_per_clip, pairs_per_pass
 
     @torch.no_grad()
-    def prepare(self, waveforms, bank, prompt, rows=_ALL):
+    def prepare(self, waveforms, bank, prompt, rows=ALL):
         """Clips [B, N], a bank [Q, D] and each clip's caption in it [B] to pairs.
 
         ``rows`` of the clips are made into pairs, with prompts of the whole batch.
@@ -193,187 +191,3 @@ class PaperObjective:
                 masks, scene.energies, pairs.text
             )
         return {n: at(self.weights[n], ramp) * value for n, value in raw.items()}
-
-
-class SceneObjective:
-    """Mixtures with source targets, removal, and sparsity that knows foreign prompts.
-
-    Arguments
-    ---------
-    classifier : ZeroShotClassifier
-        Frozen.
-    maskings : dict
-        By domain, ``stft`` or ``mel``, the :class:`~speechbrain_lmac.masking.Masking`:
-        what a mask does there. Each step acts in one of them, drawn anew.
-    mix_share : float
-        Share of the clips that are mixed with another of the batch.
-    mix_db : float
-        Mixtures lie within plus and minus this level difference.
-    hard_share : float
-        Share of foreign prompts that are the likeliest sentence not in the clip.
-    alike : float
-        Sentences whose cosine is above this name the same ("dog", "dog bark"): their
-        clips are not mixed, and neither is foreign to the other.
-    match : float
-        Weight of similarity matching at the prompt; at half weight for foreign prompts.
-    bank : float
-        Weight of similarity matching over all sentences of the bank.
-    confidence : float or sequence of float
-        Weight of :func:`~speechbrain_lmac.objective.confidence_drop`. This weight,
-        the next two and ``loudness`` may move during the training: see :func:`at`.
-    l1 : float or sequence of float
-        Weight of the mean of masks of prompts that name something in the clip.
-    l1_foreign : float or sequence of float
-        Weight of the mean of masks of prompts that do not.
-    removal : float
-        Weight of what the removed sound should be: the other source alone, or, for a
-        single clip, no more like the prompt than silence is.
-    loudness : float or sequence of float
-        Weight of :func:`~speechbrain_lmac.objective.loudness_matching`.
-    pairs_per_pass : int
-        See :func:`~speechbrain_lmac.explainers.base.hear_masked`.
-    """
-
-    def __init__(
-        self,
-        classifier,
-        maskings,
-        mix_share=0.5,
-        mix_db=5.0,
-        hard_share=0.5,
-        alike=0.85,
-        match=10.0,
-        bank=20.0,
-        confidence=0.0,
-        l1=1.0,
-        l1_foreign=1.5,
-        removal=1.0,
-        loudness=0.0,
-        pairs_per_pass=64,
-    ):
-        self.classifier, self.maskings = classifier, maskings
-        self.mix_share, self.mix_db = mix_share, mix_db
-        self.hard_share, self.alike = hard_share, alike
-        self.match, self.bank, self.confidence = match, bank, confidence
-        self.l1, self.l1_foreign = l1, l1_foreign
-        self.removal, self.loudness = removal, loudness
-        self.pairs_per_pass = pairs_per_pass
-
-    @torch.no_grad()
-    def prepare(self, waveforms, bank, prompt, rows=_ALL):
-        """Clips [B, N], a bank [Q, D] and each clip's caption in it [B] to pairs.
-
-        A mixture is asked about its sources' captions. A single clip is asked about
-        the sentence that the classifier finds likeliest, right or wrong, since that is
-        what an explanation is for, and about one that is foreign to it. ``rows`` of the
-        clips are made into pairs; partners come from the whole batch.
-        """
-        count, device = len(waveforms), waveforms.device
-        # drawn for the whole batch, so that every process draws the same
-        domain = one_of(self.maskings)
-        partner = (
-            torch.arange(count) + int(torch.randint(1, max(2, count), ()))
-        ) % count
-        mixed = (torch.rand(count) < self.mix_share).to(device)
-        level = torch.empty(count, 1).uniform_(-self.mix_db, self.mix_db).to(device)
-        hard = (torch.rand(count) < self.hard_share).to(device)
-        lots = torch.rand(count, len(bank)).to(device)
-
-        first, second = waveforms[rows], waveforms[partner][rows]
-        prompt, other = prompt[rows], prompt[partner][rows]
-        alike = similarities(bank, bank) > self.alike
-        mixed = mixed[rows] & (prompt != other) & ~alike[prompt, other]
-        first, second = self._levels(first, second, level[rows], mixed)
-        spectra = self.classifier.stft(torch.stack([first, second]))
-        magnitude = spectra.sum(0).abs()
-        scene = hear(self.classifier, magnitude, domain)
-        similarity = similarities(scene.encoding.embedding, bank)
-
-        predicted = similarity.argmax(1)
-        present = torch.zeros_like(alike[prompt])
-        present = present.scatter(1, torch.stack([prompt, predicted], 1), True)
-        score = torch.where(hard[rows].unsqueeze(1), similarity, lots[rows])
-        # the likes of what is in the clip only where there is nothing else
-        score = score - 4.0 * (alike[prompt] | alike[predicted])
-        foreign = score.masked_fill(present, -torch.inf).argmax(1)
-        asked = torch.stack(
-            [torch.where(mixed, prompt, predicted), torch.where(mixed, other, foreign)],
-            1,
-        )
-        target = similarity.unsqueeze(1).repeat(1, 2, 1)
-        silence = hear(self.classifier, torch.zeros_like(magnitude[:1]), domain)
-        silence = similarities(silence.encoding.embedding, bank)
-        rest = silence.expand(len(first), 2, -1).clone()
-        sources = scene.energies[:0].unsqueeze(1).expand(-1, 2, -1, -1)
-        if mixed.any():
-            alone = spectra[:, mixed].abs().transpose(0, 1)  # [mixed, 2, F, T]
-            heard = hear(self.classifier, alone.flatten(0, 1), domain)
-            target[mixed] = similarities(heard.encoding.embedding, bank).unflatten(
-                0, (-1, 2)
-            )
-            rest[mixed] = target[mixed].flip(1)
-            sources = heard.energies.unflatten(0, (-1, 2))
-        own = torch.stack([torch.ones_like(mixed), mixed], 1)
-        return Pairs(scene, bank[asked], bank, asked, target, rest, own, mixed, sources)
-
-    def _levels(self, first, second, level, mixed):
-        """Both at 0.1 RMS, the second ``level`` dB above it, where they are mixed."""
-        one, other = (
-            0.1 * x / x.square().mean(1, keepdim=True).sqrt().clamp(min=1e-4)
-            for x in (first, second)
-        )
-        other = 10 ** (level / 20) * other
-        mixed = mixed.unsqueeze(1)
-        return torch.where(mixed, one, first), torch.where(mixed, other, 0.0)
-
-    def terms(self, pairs, masks, ramp=1.0):
-        """Masks [B, 2, F, T] to named, weighted terms of the loss."""
-        energies, domain = pairs.scene.energies.unsqueeze(1), pairs.scene.domain
-        at_prompt = pairs.prompt.unsqueeze(2)
-        kept = self.maskings[domain].keep(masks, energies)
-        heard = hear_masked(self.classifier, kept, domain, self.pairs_per_pass)
-        similarity = similarities(heard, pairs.bank)
-        own, mixed = pairs.own.float(), pairs.mixed
-        terms = {
-            "match": self.match
-            * objective.similarity_matching(
-                similarity.gather(2, at_prompt).squeeze(2),
-                pairs.target.gather(2, at_prompt).squeeze(2),
-                own + 0.5 * (1 - own),
-            ),
-            "sparsity": at(self.l1, ramp) * objective.mask_mean(masks, own),
-            "foreign": at(self.l1_foreign, ramp) * objective.mask_mean(masks, 1 - own),
-        }
-        terms["bank"] = self.bank * objective.similarity_matching(
-            similarity[pairs.own], pairs.target[pairs.own]
-        )
-        if self.confidence:
-            terms["confidence"] = at(self.confidence, ramp) * objective.confidence_drop(
-                similarity[pairs.own],
-                pairs.target[pairs.own],
-                self.classifier.temperature,
-                pairs.prompt[pairs.own],
-            )
-        if self.removal:
-            terms["removal"] = self.removal * self._removal(pairs, masks, energies)
-        if self.loudness:
-            both = kept[mixed], pairs.sources, energies[mixed].expand_as(pairs.sources)
-            terms["loudness"] = at(self.loudness, ramp) * objective.loudness_matching(
-                *(self.maskings[domain].magnitude(x).flatten(0, 1) for x in both)
-            )
-        return terms
-
-    def _removal(self, pairs, masks, energies):
-        """The rest of a mixture is the other source; the rest of a clip is nothing."""
-        domain = pairs.scene.domain
-        left = self.maskings[domain].remove(
-            masks[pairs.own], energies.expand_as(masks)[pairs.own]
-        )
-        heard = hear_masked(self.classifier, left, domain, self.pairs_per_pass)
-        similarity = similarities(heard, pairs.bank)
-        wanted, at_prompt = pairs.rest[pairs.own], pairs.prompt[pairs.own].unsqueeze(1)
-        of_mixture = pairs.mixed.unsqueeze(1).expand_as(pairs.own)[pairs.own].float()
-        excess = (similarity - wanted).gather(1, at_prompt).squeeze(1).clamp(min=0)
-        return 2 * objective.similarity_matching(
-            similarity, wanted, of_mixture.unsqueeze(1).expand_as(similarity)
-        ) + objective.weighted_mean(excess, 1 - of_mixture)

@@ -14,7 +14,8 @@ from speechbrain_lmac.brain import LMACZSBrain
 from speechbrain_lmac.classifiers.laion import LaionCLAP
 from speechbrain_lmac.data import clotho, synth
 from speechbrain_lmac.data.manifests import captions, read_manifest
-from speechbrain_lmac.pairing import PaperObjective, SceneObjective
+from speechbrain_lmac.mixing import SceneObjective
+from speechbrain_lmac.pairing import PaperObjective
 from speechbrain_lmac.testing import random_classifier, write_tokenizer
 
 YAML = Path(__file__).resolve().parents[1] / "hparams" / "lmac_zs.yaml"

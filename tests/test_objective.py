@@ -11,7 +11,8 @@ from speechbrain_lmac.classifiers.base import AudioEncoding
 from speechbrain_lmac.decoder import MaskDecoder
 from speechbrain_lmac.explainers.base import Scene
 from speechbrain_lmac.masking import Masking
-from speechbrain_lmac.pairing import PaperObjective, SceneObjective
+from speechbrain_lmac.mixing import SceneObjective
+from speechbrain_lmac.pairing import PaperObjective
 from speechbrain_lmac.testing import random_classifier
 
 SENTENCES = ["a dog barking", "rain", "wind", "a church bell", "a clock", "snoring"]

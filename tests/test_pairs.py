@@ -7,7 +7,8 @@ import torch
 
 from speechbrain_lmac.explainers.base import hear_masked
 from speechbrain_lmac.masking import Masking
-from speechbrain_lmac.pairing import PaperObjective, SceneObjective
+from speechbrain_lmac.mixing import SceneObjective
+from speechbrain_lmac.pairing import PaperObjective
 from speechbrain_lmac.testing import random_classifier
 
 SENTENCES = ["a dog barking", "rain", "wind", "a church bell", "a clock", "snoring"]
@@ -31,10 +32,10 @@ def waves():
 
 
 def make(classifier, kind, **settings):
-    masking = Masking.for_classifier(classifier)
+    maskings = Masking.for_domains(classifier, domains=["stft"])
     if kind == "paper":
-        return PaperObjective(classifier, masking, diversity=0.1, **settings)
-    return SceneObjective(classifier, masking, **WEIGHTS, **settings)
+        return PaperObjective(classifier, maskings, diversity=0.1, **settings)
+    return SceneObjective(classifier, maskings, **WEIGHTS, **settings)
 
 
 def random_masks(pairs):

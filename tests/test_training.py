@@ -14,7 +14,8 @@ from speechbrain_lmac.brain import LMACZSBrain
 from speechbrain_lmac.classifiers.mini import Mini
 from speechbrain_lmac.errors import ConfigError
 from speechbrain_lmac.metrics import METRICS
-from speechbrain_lmac.pairing import PaperObjective, SceneObjective
+from speechbrain_lmac.mixing import SceneObjective
+from speechbrain_lmac.pairing import PaperObjective
 from speechbrain_lmac.testing import short_training
 
 YAML = str(Path(__file__).resolve().parents[1] / "hparams" / "lmac_zs_mini.yaml")
