@@ -120,7 +120,7 @@ def read(
             "copy or convert it again"
         )
     waveform = waveform[:read]
-    if not _peak(waveform) < _LOUDEST:  # nor is NaN
+    if not peak(waveform) < _LOUDEST:  # nor is NaN
         raise AudioInputError(
             f"{path}: holds NaN, infinite or far too large samples; export it again as "
             "16-bit PCM"
@@ -158,8 +158,8 @@ def write(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
 
     waveform = waveform.detach().to("cpu", torch.float32)
     # a part at a time: no copy as long as the waveform, nor the file in memory
-    peak = _peak(waveform)
-    if not peak.isfinite():
+    loudest = peak(waveform)
+    if not loudest.isfinite():
         raise AudioInputError(
             f"{path}: not written, the waveform holds NaN or infinite samples; "
             "check what it was computed from"
@@ -169,14 +169,7 @@ def write(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
         soundfile.SoundFile(file, "w", sample_rate, 1, "PCM_16", format="WAV") as wav,
     ):
         for part in waveform.split(_PART):
-            wav.write((part / peak.clamp(min=1.0)).numpy())
-
-
-def _peak(waveform):
-    """The largest magnitude of samples [N], with no copy; NaN where one is NaN."""
-    if not waveform.numel():
-        return torch.zeros(())
-    return torch.stack(waveform.aminmax()).abs().max()
+            wav.write((part / loudest.clamp(min=1.0)).numpy())
 
 
 def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
@@ -234,3 +227,26 @@ def rms_db(waveform: Tensor) -> Tensor:
     tensor(-20.)
     """
     return 10 * waveform.square().mean(dim=-1).clamp(min=1e-12).log10()
+
+
+def peak(waveform: Tensor) -> Tensor:
+    """The largest magnitude of samples, with no copy of them.
+
+    Arguments
+    ---------
+    waveform : Tensor
+        Samples [N].
+
+    Returns
+    -------
+    Tensor
+        A scalar, 0 where there are no samples; NaN where one is NaN.
+
+    Example
+    -------
+    >>> peak(torch.tensor([0.25, -0.5]))
+    tensor(0.5000)
+    """
+    if not waveform.numel():
+        return torch.zeros(())
+    return torch.stack(waveform.aminmax()).abs().max()

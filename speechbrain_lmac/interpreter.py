@@ -159,7 +159,7 @@ class LMACZSInterpreter(Pretrained):
             raise AudioInputError(
                 f"waveforms of shape {tuple(wavs.shape)}: give them as [B, N], N > 0"
             )
-        if not all(_peak(wav).isfinite() for wav in wavs):
+        if not all(audio.peak(wav).isfinite() for wav in wavs):
             raise AudioInputError("waveforms hold NaN or infinite samples; mend them")
         return [self._interpret(wav.float(), _listed(prompts), text) for wav in wavs]
 
@@ -205,7 +205,7 @@ class LMACZSInterpreter(Pretrained):
         """A clip [N] at the classifier's rate, and prompts with their [P, D]."""
         classifier, masking = self.mods.classifier, self.masking
         before, mask = piecewise.explain(classifier, self.explainer, waveform, text)
-        if _peak(waveform) < 10 ** (SILENCE_DB / 20):
+        if audio.peak(waveform) < 10 ** (SILENCE_DB / 20):
             warnings.warn(
                 f"{source or 'clip'}: silent, so masks are empty", stacklevel=3
             )
@@ -232,11 +232,6 @@ class LMACZSInterpreter(Pretrained):
             classifier=classifier.name,
             source=source,
         )
-
-
-def _peak(waveform):
-    """The largest magnitude of samples [N], with no copy; NaN where one is NaN."""
-    return torch.stack(waveform.aminmax()).abs().max()
 
 
 def _listed(prompts):
