@@ -101,8 +101,8 @@ class Bench:
         out |= metrics.mask_shape(mask)
         controls = {"constant": self.probabilities(masking.keep(constant, x))}
         if self.domain == "stft":
-            sound = classifier.stft.playback(kept, spectrum, waves.shape[1])
-            controls["heard"] = self.probabilities(classifier.stft(sound).abs())
+            played = classifier.stft.played(kept, spectrum, waves.shape[1])
+            controls["heard"] = self.probabilities(played)
         for name, after in controls.items():
             values = metrics.faithfulness(p, after, removed)
             out |= {f"{name} {k}": values[k] for k in ("AI", "AD", "FidIn")}

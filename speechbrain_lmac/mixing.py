@@ -131,7 +131,19 @@ class SceneObjective:
             rest[mixed] = target[mixed].flip(1)
             sources = heard.energies.unflatten(0, (-1, 2))
         own = torch.stack([torch.ones_like(mixed), mixed], 1)
-        return Pairs(scene, bank[asked], bank, asked, target, rest, own, mixed, sources)
+        return Pairs(
+            scene,
+            text=bank[asked],
+            bank=bank,
+            prompt=asked,
+            target=target,
+            rest=rest,
+            own=own,
+            mixed=mixed,
+            sources=sources,
+            spectrum=spectra.sum(0),
+            samples=waveforms.shape[1],
+        )
 
     def _levels(self, first, second, level, mixed):
         """Both at 0.1 RMS, the second ``level`` dB above it, where they are mixed."""
@@ -148,6 +160,9 @@ class SceneObjective:
         energies, domain = pairs.scene.energies.unsqueeze(1), pairs.scene.domain
         at_prompt = pairs.prompt.unsqueeze(2)
         kept = self.maskings[domain].keep(masks, energies)
+        if domain == "stft":  # what counts is what is played; mel bands cannot be
+            spectrum = pairs.spectrum.unsqueeze(1)
+            kept = self.classifier.stft.played(kept, spectrum, pairs.samples)
         heard = hear_masked(self.classifier, kept, domain, self.pairs_per_pass)
         similarity = similarities(heard, pairs.bank)
         own, mixed = pairs.own.float(), pairs.mixed

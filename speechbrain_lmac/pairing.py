@@ -100,6 +100,10 @@ class Pairs:
         Whether the clip is a mixture [B].
     sources : torch.Tensor
         Magnitudes of the prompted sources of the mixtures [number mixed, K, F, T].
+    spectrum : torch.Tensor
+        Complex spectrograms of the clips [B, F, T], for the phase of what is played.
+    samples : int
+        Length of the clips.
     """
 
     scene: Scene
@@ -111,6 +115,8 @@ class Pairs:
     own: torch.Tensor | None = None
     mixed: torch.Tensor | None = None
     sources: torch.Tensor | None = None
+    spectrum: torch.Tensor | None = None
+    samples: int | None = None
 
 
 class PaperObjective:

@@ -100,6 +100,41 @@ class STFT(nn.Module):
         phase = torch.sgn(spectrum)
         return self.inverse(magnitude * phase, length)
 
+    def played(self, magnitude, spectrum, length):
+        """The magnitudes that :meth:`playback` has.
+
+        Frames overlap, so a masked spectrogram is in general no sound's (D. Griffin and
+        J. Lim, 1984): neighbours that the mask treats differently level out.
+
+        Arguments
+        ---------
+        magnitude : torch.Tensor
+            Masked magnitudes [..., F, T].
+        spectrum : torch.Tensor
+            Complex spectrogram of the clip, of a shape that broadcasts.
+        length : int
+            Samples of the clip.
+
+        Returns
+        -------
+        torch.Tensor
+            [..., F, T].
+
+        Example
+        -------
+        >>> stft = STFT(sample_rate=16000)
+        >>> spectrum = stft(torch.randn(1, 5000))
+        >>> every_other = torch.tensor([1.0, 0.0]).repeat(8)
+        >>> masked = every_other * spectrum.abs()
+        >>> played = stft.played(masked, spectrum, 5000)
+        >>> bool(played[..., 1].mean() > 0.2 * played[..., 0].mean())
+        True
+        >>> again = stft.played(spectrum.abs(), spectrum, 5000)
+        >>> torch.allclose(again, spectrum.abs(), atol=1e-3)
+        True
+        """
+        return self(self.playback(magnitude, spectrum, length)).abs()
+
 
 def mel_matrix(sample_rate, n_fft, n_mels, f_min, f_max):
     """Slaney's mel filters with Slaney's area normalisation, [F, n_mels].

@@ -82,6 +82,41 @@ def random_classifier(seed=0):
         )
 
 
+def random_interpreter(seed=0):
+    """Explanations by a decoder that has learned nothing, yet is not indifferent.
+
+    Arguments
+    ---------
+    seed : int
+        Of the weights; the global random state stays as it is.
+
+    Returns
+    -------
+    LMACZSInterpreter
+        On the CPU; its masks differ from bin to bin.
+
+    Example
+    -------
+    >>> (explanation,) = random_interpreter().interpret_batch(
+    ...     torch.randn(1, 8000), ["rain"]
+    ... )
+    >>> bool(explanation.mask.std() > 0.01)
+    True
+    """
+    from speechbrain_lmac.decoder import MaskDecoder
+    from speechbrain_lmac.interpreter import LMACZSInterpreter
+
+    classifier = random_classifier(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        decoder = MaskDecoder(classifier, width=16, fine_width=8)
+    with torch.no_grad():
+        decoder.out.weight.mul_(20)
+    modules = {"classifier": classifier, "decoder": decoder}
+    settings = {"masking_law": "log", "mask_floor_db": -68}
+    return LMACZSInterpreter(modules, settings, {"device": "cpu"})
+
+
 def write_tokenizer(folder):
     """Writes a tokenizer in the format of RoBERTa's, with a vocabulary of its own.
 

@@ -11,7 +11,7 @@ from speechbrain_lmac import audio, checkpoint
 from speechbrain_lmac.classifiers.mini import Mini, MiniCLAP
 from speechbrain_lmac.data import clotho, synth
 from speechbrain_lmac.decoder import MaskDecoder
-from speechbrain_lmac.testing import random_classifier
+from speechbrain_lmac.testing import random_classifier, random_interpreter
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -160,3 +160,9 @@ def recipe():
     finally:
         for name in names:
             sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def model():
+    """An interpreter with random weights whose masks differ from bin to bin."""
+    return random_interpreter()

@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from speechbrain_lmac import LMACZSInterpreter, audio
-from speechbrain_lmac.decoder import MaskDecoder
+from speechbrain_lmac import audio
 from speechbrain_lmac.errors import ConfigError, UserError
-from speechbrain_lmac.testing import random_classifier
 
 PROMPTS = ["a dog barking", "rain"]
 RATE = 16000
@@ -25,19 +23,6 @@ HOSTILE = [
     "CON",
     "a\nb\x00c",
 ]
-
-
-@pytest.fixture
-def model():
-    """Random weights whose masks differ from bin to bin."""
-    classifier = random_classifier()
-    torch.manual_seed(0)
-    decoder = MaskDecoder(classifier, width=16, fine_width=8)
-    with torch.no_grad():
-        decoder.out.weight.mul_(20)
-    modules = {"classifier": classifier, "decoder": decoder}
-    settings = {"masking_law": "log", "mask_floor_db": -68}
-    return LMACZSInterpreter(modules, settings, {"device": "cpu"})
 
 
 def clip(seconds, seed=0):

@@ -25,22 +25,6 @@ SETTINGS = {"masking_law": "log", "mask_floor_db": -68}
 RATE = 16000
 
 
-def make(seed=0):
-    """An interpreter with random weights whose masks differ from bin to bin."""
-    classifier = random_classifier(seed)
-    torch.manual_seed(seed)
-    decoder = MaskDecoder(classifier, width=16, fine_width=8)
-    with torch.no_grad():
-        decoder.out.weight.mul_(20)
-    modules = {"classifier": classifier, "decoder": decoder}
-    return LMACZSInterpreter(modules, SETTINGS, {"device": "cpu"})
-
-
-@pytest.fixture
-def model():
-    return make()
-
-
 def force(model, value):
     """Makes all masks one constant."""
 

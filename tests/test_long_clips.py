@@ -8,28 +8,13 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from speechbrain_lmac import LMACZSInterpreter, audio, piecewise
-from speechbrain_lmac.decoder import MaskDecoder
+from speechbrain_lmac import audio, piecewise
 from speechbrain_lmac.masking import Masking
 from speechbrain_lmac.spectrogram import STFT
-from speechbrain_lmac.testing import random_classifier
 from speechbrain_lmac.windows import split
 
 PROMPTS = ["a dog barking", "rain"]
 RATE = 16000
-
-
-@pytest.fixture
-def model():
-    """Random weights whose masks differ from bin to bin."""
-    classifier = random_classifier()
-    torch.manual_seed(0)
-    decoder = MaskDecoder(classifier, width=16, fine_width=8)
-    with torch.no_grad():
-        decoder.out.weight.mul_(20)
-    modules = {"classifier": classifier, "decoder": decoder}
-    settings = {"masking_law": "log", "mask_floor_db": -68}
-    return LMACZSInterpreter(modules, settings, {"device": "cpu"})
 
 
 def clip(seconds):
