@@ -71,6 +71,30 @@ def test_playback_keeps_the_phase(stft):
     assert (several[2] - stft.inverse(masks[2] * spectrum, 3000)).abs().max() < 1e-5
 
 
+def test_what_is_played_is_a_literal_overlap_of_frames():
+    """Frames are turned back, windowed and added; then transformed anew."""
+    stft = STFT(8000, n_fft=64, hop_length=16)
+    wav = torch.randn(400)
+    spectrum = stft(wav)
+    masked = torch.rand(spectrum.shape) * spectrum.abs()
+    phase = spectrum / spectrum.abs()
+    n = torch.arange(64)
+    window = 0.5 - 0.5 * torch.cos(2 * torch.pi * n / 64)
+    total, weight = torch.zeros(464), torch.zeros(464)
+    for frame in range(spectrum.shape[1]):
+        column = masked[:, frame] * phase[:, frame]
+        part = slice(16 * frame, 16 * frame + 64)
+        total[part] += window * torch.fft.irfft(column, 64)
+        weight[part] += window**2
+    sound = (total / weight.clamp(min=1e-8))[32:432]
+    wanted = stft(sound).abs()
+    played = stft.played(masked, spectrum, 400)
+    torch.testing.assert_close(played, wanted, rtol=1e-3, atol=1e-3)
+    assert (played - masked).abs().max() > 0.1  # no sound has the masked spectrogram
+    same = stft.played(spectrum.abs(), spectrum, 400)
+    torch.testing.assert_close(same, spectrum.abs(), rtol=1e-3, atol=1e-3)
+
+
 def test_silence_stays_silent(stft):
     spectrum = stft(torch.zeros(2000))
     out = stft.playback(spectrum.abs(), spectrum, 2000)
