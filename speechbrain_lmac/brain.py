@@ -55,7 +55,7 @@ class LMACZSBrain(sb.Brain):
                 known.add(reason)
                 logger.warning("left out, %d so far: %s", len(known), reason)
         share = self.hparams.max_unreadable
-        if len(known) > share * clips / parallel.processes():
+        if len(known) > share * clips:
             raise AudioInputError(
                 f"{len(known)} of {clips} clips cannot be read, which is more than "
                 f"max_unreadable, {share}; the first: {min(known)}"

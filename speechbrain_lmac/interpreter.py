@@ -25,8 +25,8 @@ class LMACZSInterpreter(Pretrained):
     its own: SpeechBrain's executes the yaml that it is given, this one only builds
     models of this package.
 
-    - Clips up to the classifier's window (5 s for ``mini``) are padded with silence to
-      be encoded; everything that comes back has the clip's own length.
+    - Clips up to the classifier's window (5 s for ``mini``) are filled up to it, with
+      silence or as the classifier was trained; all that comes back has their length.
     - Longer clips are encoded in windows that overlap by a fifth. Their masks are
       cross-faded into one, which is applied to the whole clip; a similarity is that of
       the mean of the windows' embeddings, at unit length. Only what is returned grows
@@ -245,7 +245,7 @@ def check_device(device):
     Arguments
     ---------
     device : str
-        As torch calls it; None is the CPU. ConfigError where it cannot be used.
+        As torch calls it; None is not looked at. ConfigError where it cannot be used.
     """
     try:
         torch.empty(0, device=device or "cpu")

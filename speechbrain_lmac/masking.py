@@ -13,6 +13,8 @@ complement: ``remove(M, x) = keep(1 - M, x)``. With the log law the two relate b
 ``keep + remove = x``.
 """
 
+import math
+
 import torch
 
 from speechbrain_lmac.errors import ConfigError
@@ -49,6 +51,8 @@ class Masking:
     def __init__(self, full_scale, floor_db=-68.0, law="log", power=1.0):
         if law not in LAWS:
             raise ConfigError(f"masking law '{law}' is unknown: choose one of {LAWS}")
+        if not (isinstance(floor_db, int | float) and math.isfinite(floor_db)):
+            raise ConfigError(f"mask_floor_db is '{floor_db}': give a number of dB")
         self.law, self.power = law, power
         self.floor = full_scale * 10 ** (power * floor_db / 20)
 
@@ -117,7 +121,7 @@ class Masking:
         return levels if self.law == "linear" else self.floor * torch.expm1(levels)
 
     def magnitude(self, values):
-        """Values of either domain as magnitudes; of energies, those above the floor."""
+        """Values of either domain as magnitudes; of energies, with the floor added."""
         return values if self.power == 1 else (values + self.floor).sqrt()
 
     def keep(self, mask, values):

@@ -8,6 +8,7 @@ alone, and in four further terms.
 import torch
 
 from speechbrain_lmac import objective
+from speechbrain_lmac.errors import ConfigError
 from speechbrain_lmac.explainers.base import hear, hear_masked
 from speechbrain_lmac.pairing import ALL, Pairs, at, one_of, similarities
 
@@ -28,6 +29,9 @@ class SceneObjective:
         Mixtures lie within plus and minus this level difference.
     hard_share : float
         Share of foreign prompts that are the likeliest sentence not in the clip.
+    played_share : float
+        Share of the clips for which what is kept is what is played: frames overlap, so
+        that it differs from the masked spectrogram. For masks on the STFT alone.
     alike : float
         Sentences whose cosine is above this name the same ("dog", "dog bark"): their
         clips are not mixed, and neither is foreign to the other.
@@ -58,6 +62,7 @@ class SceneObjective:
         mix_share=0.5,
         mix_db=5.0,
         hard_share=0.5,
+        played_share=0.5,
         alike=0.85,
         match=10.0,
         bank=20.0,
@@ -71,6 +76,7 @@ class SceneObjective:
         self.classifier, self.maskings = classifier, maskings
         self.mix_share, self.mix_db = mix_share, mix_db
         self.hard_share, self.alike = hard_share, alike
+        self.played_share = played_share
         self.match, self.bank, self.confidence = match, bank, confidence
         self.l1, self.l1_foreign = l1, l1_foreign
         self.removal, self.loudness = removal, loudness
@@ -85,6 +91,11 @@ class SceneObjective:
         what an explanation is for, and about one that is foreign to it. ``rows`` of the
         clips are made into pairs; partners come from the whole batch.
         """
+        if len(bank) < 3:
+            raise ConfigError(
+                f"{len(bank)} sentences to compare with: one that is foreign needs "
+                "three, so give more captions or a larger bank_size"
+            )
         count, device = len(waveforms), waveforms.device
         # drawn for the whole batch, so that every process draws the same
         domain = one_of(self.maskings)
@@ -94,6 +105,7 @@ class SceneObjective:
         mixed = (torch.rand(count) < self.mix_share).to(device)
         level = torch.empty(count, 1).uniform_(-self.mix_db, self.mix_db).to(device)
         hard = (torch.rand(count) < self.hard_share).to(device)
+        played = (torch.rand(count) < self.played_share).to(device)
         lots = torch.rand(count, len(bank)).to(device)
 
         first, second = waveforms[rows], waveforms[partner][rows]
@@ -143,6 +155,7 @@ class SceneObjective:
             sources=sources,
             spectrum=spectra.sum(0),
             samples=waveforms.shape[1],
+            played=played[rows],
         )
 
     def _levels(self, first, second, level, mixed):
@@ -160,9 +173,10 @@ class SceneObjective:
         energies, domain = pairs.scene.energies.unsqueeze(1), pairs.scene.domain
         at_prompt = pairs.prompt.unsqueeze(2)
         kept = self.maskings[domain].keep(masks, energies)
-        if domain == "stft":  # what counts is what is played; mel bands cannot be
+        if domain == "stft":  # mel bands cannot be played
             spectrum = pairs.spectrum.unsqueeze(1)
-            kept = self.classifier.stft.played(kept, spectrum, pairs.samples)
+            played = self.classifier.stft.played(kept, spectrum, pairs.samples)
+            kept = torch.where(pairs.played[:, None, None, None], played, kept)
         heard = hear_masked(self.classifier, kept, domain, self.pairs_per_pass)
         similarity = similarities(heard, pairs.bank)
         own, mixed = pairs.own.float(), pairs.mixed

@@ -99,11 +99,13 @@ class Pairs:
     mixed : torch.Tensor
         Whether the clip is a mixture [B].
     sources : torch.Tensor
-        Magnitudes of the prompted sources of the mixtures [number mixed, K, F, T].
+        The prompted sources of the mixtures, as ``energies`` [number mixed, K, F, T].
     spectrum : torch.Tensor
         Complex spectrograms of the clips [B, F, T], for the phase of what is played.
     samples : int
         Length of the clips.
+    played : torch.Tensor
+        Whether what is kept of the clip is heard as it is played [B].
     """
 
     scene: Scene
@@ -117,6 +119,7 @@ class Pairs:
     sources: torch.Tensor | None = None
     spectrum: torch.Tensor | None = None
     samples: int | None = None
+    played: torch.Tensor | None = None
 
 
 class PaperObjective:

@@ -139,8 +139,16 @@ def check_numbers(hparams):
             raise ConfigError(
                 f"{name} is {hparams[name]}: give a whole number, at least 1"
             )
-    if not (isinstance(hparams["lr"], int | float) and 0 < hparams["lr"] < math.inf):
-        raise ConfigError(f"lr is {hparams['lr']}: give a number above 0")
+    for name in ("lr", "clip_seconds"):
+        if not _above_zero(hparams[name]):
+            raise ConfigError(f"{name} is {hparams[name]}: give a number above 0")
+    speeds = hparams["speeds"]
+    if not (isinstance(speeds, list) and speeds and all(map(_above_zero, speeds))):
+        raise ConfigError(f"speeds are {speeds}: give a list of numbers above 0")
+
+
+def _above_zero(value):
+    return isinstance(value, int | float) and 0 < value < math.inf
 
 
 def training_clips(brain, clips, options):

@@ -14,7 +14,7 @@ class Windows:
     """The windows in which a classifier hears a clip.
 
     They start on frames of the clip's STFT, so that the mask of a window is a part of a
-    mask of the clip. A shorter clip is padded with silence to one window. Only those
+    mask of the clip. A shorter clip is one window. Only those
     that are asked for are cut.
 
     Arguments

@@ -5,8 +5,9 @@ import pytest
 import soundfile
 import torch
 
-from speechbrain_lmac import checkpoint
+from speechbrain_lmac import audio, checkpoint
 from speechbrain_lmac.evaluation import runner
+from speechbrain_lmac.evaluation.clips import load_clips
 from speechbrain_lmac.testing import random_classifier
 
 
@@ -50,13 +51,29 @@ def test_a_decoder_of_another_classifier(command_line, evaluated, tmp_path, caps
     assert "trained for another classifier" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("repeats", [False, True])
+def test_short_clips_are_filled_as_the_classifier_does(tmp_path, repeats):
+    (tmp_path / "meta").mkdir()
+    table = "filename,fold,category\n1.wav,1,dog\n"
+    (tmp_path / "meta" / "esc50.csv").write_text(table)
+    audio.write(tmp_path / "audio" / "1.wav", 0.1 + 0.1 * torch.rand(16000), 16000)
+    classifier = random_classifier()
+    classifier.repeats_short_clips, classifier.window_seconds = repeats, 10.0
+    clips = load_clips("ESC-50", tmp_path, [1], classifier, tmp_path / "m.csv")
+    waveform = clips.read(clips.ids[0])
+    seconds = 10 if repeats else 5
+    assert len(waveform) == seconds * 16000
+    # all of the window, or the one second that the clip has
+    assert (waveform != 0).sum() == 16000 * (seconds if repeats else 1)
+
+
 def test_speech_without_a_folder_is_left_out_and_said(command_line, tmp_path):
     given = {"conditions": "[in_domain, speech]", "methods": "[lmac_zs]", "clips": 1}
     assert runner.run(command_line(tmp_path / "run", **given)) == 0
     rows = pd.read_csv(tmp_path / "run" / "results.csv")
     assert set(rows["condition"]) == {"in_domain"}
     text = (tmp_path / "run" / "table.md").read_text()
-    assert "Conditions left out, with no folder: speech." in text
+    assert "Conditions left out, without a folder or a method: speech." in text
 
 
 def test_a_clip_that_breaks_off_is_skipped_and_counted(

@@ -246,6 +246,7 @@ def test_missing_and_foreign_names(tmp_path):
         ("caption_encoder.base.embeddings.weight", "Microsoft CLAP"),
         ("sed_model.bn0.weight", "HTS-AT alone"),
         ("conv_block1.conv1.weight", "PANN alone"),
+        ("attend.value.weight", "a decoder of this package"),
         ("encoder.layers.0.weight", "something else than CLAP"),
     ],
 )

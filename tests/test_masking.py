@@ -120,3 +120,9 @@ def test_floor_of_a_classifier(domain):
 def test_unknown_settings(option):
     with pytest.raises(ConfigError, match="choose one of"):
         Masking.for_classifier(random_classifier(), **option)
+
+
+@pytest.mark.parametrize("floor_db", ["low", None, float("nan")])
+def test_a_floor_is_a_number(floor_db):
+    with pytest.raises(ConfigError, match="mask_floor_db is"):
+        Masking(256.0, floor_db)

@@ -157,7 +157,7 @@ def slow_scenes(scenes, pairs, masks, ramp):
         for k in range(2):
             own, at = bool(pairs.own[i, k]), int(pairs.prompt[i, k])
             kept = masking.keep(masks[i, k], x)
-            if domain == "stft":  # what is played, and not what is masked
+            if domain == "stft" and pairs.played[i]:
                 spectrum = pairs.spectrum[i]
                 wave = classifier.stft.playback(kept, spectrum, pairs.samples)
                 kept = classifier.stft(wave).abs()
@@ -322,7 +322,8 @@ def twice(pairs):
 
     scene, encoding = pairs.scene, pairs.scene.encoding
     maps = tuple(map(double, encoding.maps))
-    names = "text", "prompt", "target", "rest", "own", "mixed", "sources", "spectrum"
+    names = "text", "prompt", "target", "rest", "own", "mixed", "sources"
+    names = *names, "spectrum", "played"
     again = {
         name: double(getattr(pairs, name))
         for name in names

@@ -26,6 +26,12 @@ def test_folds_of_a_run(esc, tmp_path):
         prepare_manifests(tmp_path / "save", esc, [1], [])
 
 
+def test_urbansound8k_is_beside_esc50(esc, tmp_path):
+    for given in ({}, {"data_folder": esc, "train_csv": "own.csv"}):
+        with pytest.raises(ConfigError, match="give data_folder, and no train_csv"):
+            prepare_manifests(tmp_path, urbansound8k_folder="anywhere", **given)
+
+
 def test_own_manifests(esc, tmp_path, monkeypatch):
     own = tmp_path / "own.csv"
     esc50.prepare(esc, own, [2])

@@ -215,6 +215,16 @@ def test_right_and_wrong_prompts():
     assert torch.equal(again, chosen) and not torch.equal(other, chosen)
 
 
+def test_no_wrong_prompt_is_a_right_one_where_there_are_few():
+    similarity, labels = torch.rand(100, 10), torch.randint(10, (100,))
+    chosen = prompts.choose_prompts(similarity, labels, wrong=8)
+    assert chosen.shape == (100, 2 + 7)
+    for row, label in zip(chosen.tolist(), labels.tolist(), strict=True):
+        assert len(set(row)) == 9 and label not in row[2:]
+    with pytest.raises(ConfigError, match="3 prompts: a wrong one needs at least four"):
+        prompts.choose_prompts(similarity[:, :3], labels % 3)
+
+
 @pytest.mark.parametrize("domain", ["stft", "mel"])
 def test_prompt_test_of_constructed_explainers(make_study, domain):
     study = make_study(

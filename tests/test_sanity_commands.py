@@ -139,6 +139,7 @@ def test_training_sets_command(data, tmp_path):
         (randomisation.main, [], {"data_folder": "nowhere"}, "nowhere"),
         (prompts.main, [], {"methods": ["gradcam", "tea"]}, "'tea'"),
         (prompts.main, [], {"domains": "[stft, mel]"}, "domains"),
+        (prompts.main, [], {"domains": "[stft"}, "check their brackets"),
         (panels.main, [], {"folds": [9]}, "[9]"),
         (ablation.main, [], {}, "NAME=FOLDER"),
         (ablation.main, ["one"], {}, "'one'"),

@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
+import speechbrain as sb
 import torch
 from speechbrain.utils.checkpoints import Checkpointer
 
@@ -227,6 +229,20 @@ def test_too_many_of_them_end_the_run(broken, tmp_path, capsys):
         "1 of 8 clips cannot be read, which is more than max_unreadable, 0.05" in said
     )
     assert "1-2-0.wav" in said
+
+
+def test_processes_that_have_met_all_of_them(monkeypatch):
+    """Shares change from epoch to epoch: in the end each has met every damaged clip."""
+    brain = object.__new__(LMACZSBrain)
+    stage = sb.Stage.TRAIN
+    brain.unreadable, brain.clips = {stage: set()}, {stage: range(100)}
+    brain.hparams = SimpleNamespace(max_unreadable=0.05)
+    monkeypatch.setattr("speechbrain_lmac.parallel.processes", lambda: 2)
+    batch = SimpleNamespace(unreadable=[[f"{i}.wav: damaged" for i in range(5)]])
+    brain._count_unreadable(batch, stage)
+    one_more = SimpleNamespace(unreadable=[["5.wav: damaged"]])
+    with pytest.raises(AudioInputError, match="6 of 100 clips"):
+        brain._count_unreadable(one_more, stage)
 
 
 def test_nothing_can_be_read():

@@ -8,6 +8,7 @@ from speechbrain_lmac import audio
 from speechbrain_lmac.data.esc50 import CLASSES
 from speechbrain_lmac.data.manifests import captions, read_manifest
 from speechbrain_lmac.data.synth import SOUNDS, make_dataset, mix, synthesise
+from speechbrain_lmac.errors import ConfigError
 
 
 def spectrum(waveform):
@@ -119,5 +120,5 @@ def test_make_dataset_is_reproducible(tmp_path):
     }
     assert content["a"] == content["b"]
     assert all(x != y for x, y in zip(content["a"], content["c"], strict=True))
-    with pytest.raises(ValueError, match="2 or more"):
+    with pytest.raises(ConfigError, match="2 or more"):
         make_dataset(tmp_path, 1)

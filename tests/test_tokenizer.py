@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from speechbrain_lmac import hub
-from speechbrain_lmac.classifiers.tokenizer import load_tokenizer
+from speechbrain_lmac.classifiers.tokenizer import load_tokenizer, located
 from speechbrain_lmac.errors import CheckpointError, ConfigError
 
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
@@ -59,6 +59,15 @@ def test_folder(folders, form):
     batch = tokenizer(PROMPTS, padding="max_length", truncation=True, max_length=77)
     assert {len(row) for row in batch.input_ids} == {77}
     assert batch.input_ids[0][-1] == 1 and batch.attention_mask[0][-1] == 0
+
+
+def test_located(folders, monkeypatch, tmp_path):
+    """A folder is found from anywhere; the name of a repository stays one."""
+    monkeypatch.chdir(folders["pair"].parent)
+    found = located(folders["pair"].name)
+    monkeypatch.chdir(tmp_path)
+    assert load_tokenizer(found)(PROMPTS[0]).input_ids[0] == 0
+    assert located("roberta-base") == "roberta-base"
 
 
 def test_forms_agree(folders):

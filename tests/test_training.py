@@ -302,6 +302,16 @@ def test_tensorboard(data, tmp_path, brains):
         ({"train_folds": [7]}, "train_folds is [7]: give a list"),
         ({"train_folds": []}, "train_folds is []"),
         ({"bank_size": 1}, "at least two"),
+        ({"bank_size": 2}, "one that is foreign needs"),
+        ({"clip_seconds": 0}, "clip_seconds is 0: give a number above 0"),
+        ({"speeds": 1.2}, "speeds are 1.2: give a list"),
+        ({"speeds": "[]"}, "speeds are []: give a list"),
+        (
+            {"templates": "the sound of {}"},
+            "templates are the sound of {}: give a list",
+        ),
+        ({"templates": "[a sound]"}, "templates are ['a sound']: give a list"),
+        ({"mask_floor_db": "low"}, "mask_floor_db is 'low': give a number"),
     ],
 )
 def test_bad_input(data, tmp_path, capsys, override, message):

@@ -18,7 +18,7 @@ from speechbrain_lmac.classifiers.clap import (
     SAMPLE_RATE,
     CLAPFrontEnd,
 )
-from speechbrain_lmac.classifiers.tokenizer import load_tokenizer
+from speechbrain_lmac.classifiers.tokenizer import load_tokenizer, located
 from speechbrain_lmac.errors import CheckpointError, ConfigError
 
 _FILES = ("config.json", "tokenizer.json", "vocab.json", "merges.txt")
@@ -71,7 +71,7 @@ class HFCLAP(CLAPFrontEnd):
         local = Path(source).is_dir()
         self.arguments = {
             "source": str(folder.resolve() if local else source),
-            "tokenizer": tokenizer and str(tokenizer),
+            "tokenizer": tokenizer and located(tokenizer),
             "seed": seed,
         }
         self.freeze()
@@ -140,7 +140,7 @@ def _load(folder):
             network, said = ClapModel.from_pretrained(
                 folder, local_files_only=True, output_loading_info=True
             )
-    except (*damage, pickle.UnpicklingError) as error:
+    except damage as error:
         raise CheckpointError(f"{folder}: damaged weights; {_REMEDY}") from error
     needed = {name for name, _ in network.named_parameters()}
     needed |= {name for name, _ in network.named_buffers() if "norm" in name}

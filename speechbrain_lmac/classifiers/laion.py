@@ -31,7 +31,7 @@ from speechbrain_lmac.classifiers.clap import (
 )
 from speechbrain_lmac.classifiers.laion_checkpoint import read_checkpoint
 from speechbrain_lmac.classifiers.laion_shapes import ARCHITECTURES
-from speechbrain_lmac.classifiers.tokenizer import load_tokenizer
+from speechbrain_lmac.classifiers.tokenizer import load_tokenizer, located
 from speechbrain_lmac.errors import ConfigError
 
 _PACKAGE = f"{__name__}_clap"  # under which parts of laion-clap are imported
@@ -107,7 +107,7 @@ class LaionCLAP(CLAPFrontEnd):
             # not resolved: in the hub's cache the name is that of a link, and by it
             # the published checksum is found again
             "checkpoint": checkpoint and str(Path(checkpoint).absolute()),
-            "tokenizer": str(tokenizer),
+            "tokenizer": located(tokenizer),
             "text_config": text_config,
             "seed": seed,
             "sha256": sha256,

@@ -57,7 +57,7 @@ _FOREIGN = {
     "caption_encoder.": "Microsoft CLAP",
     "sed_model.": "HTS-AT alone, without text",
     "conv_block1.": "PANN alone, without text",
-    "decoder.": "a decoder of this package",
+    "attend.": "a decoder of this package",
 }
 
 

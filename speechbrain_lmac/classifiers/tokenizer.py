@@ -50,6 +50,23 @@ def load_tokenizer(source="roberta-base"):
     return tokenizer
 
 
+def located(source):
+    """A source that :func:`load_tokenizer` finds again from any working directory.
+
+    Arguments
+    ---------
+    source : str | Path
+        As there.
+
+    Returns
+    -------
+    str
+        The whole path of a folder; the name of a repository as it is.
+    """
+    folder = Path(source)
+    return str(folder.absolute()) if folder.is_dir() else str(source)
+
+
 def _fault(tokenizer):
     """What shows that a tokenizer is not the one that the text network knows."""
     # where it finds no vocabulary, transformers gives five tokens without an error

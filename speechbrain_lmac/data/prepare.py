@@ -117,6 +117,11 @@ def prepare_manifests(
         The training and the validation manifest. ConfigError for settings that do not
         go together, ManifestError for files that cannot be used.
     """
+    if urbansound8k_folder and (train_csv or not data_folder):
+        raise ConfigError(
+            "urbansound8k_folder is trained on beside ESC-50: give data_folder, and no "
+            "train_csv"
+        )
     if not (data_folder or train_csv or valid_csv):
         synth.make_dataset(save_folder, clips_per_sound, seed)
         return

@@ -31,6 +31,12 @@ class SentenceBank:
                 f"{len(cells)} different captions in banks of {size}: a prompt is told "
                 "from others, so give at least two"
             )
+        listed = isinstance(templates, list | tuple) and templates
+        if not listed or any(str(t).count("{}") != 1 for t in templates):
+            raise ConfigError(
+                f"templates are {templates}: give a list of sentences, each with one "
+                "{}"
+            )
         self.captions = {cell: captions(cell) for cell in cells}
         self.classifier, self.templates, self.size = classifier, templates, size
         self.known = {}
@@ -55,7 +61,7 @@ class SentenceBank:
         cells += self._some(others, max(0, self.size - len(cells)))
         template = self._some(self.templates, 1)[0]
         sentences = [
-            template.format(self._some(captions(cell), 1)[0]) for cell in cells
+            template.replace("{}", self._some(captions(cell), 1)[0]) for cell in cells
         ]
         number = {cell: i for i, cell in enumerate(cells)}
         bank = self.embed(sentences)
@@ -75,7 +81,7 @@ class SentenceBank:
             Unit vectors [Q, D].
         """
         names = [captions[0] for captions in self.captions.values()][:limit]
-        return self.embed([self.templates[0].format(name) for name in names])
+        return self.embed([self.templates[0].replace("{}", name) for name in names])
 
     def embed(self, sentences):
         """Unit vectors [P, D] of sentences; each sentence is embedded once in a run.

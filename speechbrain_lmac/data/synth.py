@@ -17,6 +17,7 @@ from speechbrain_lmac.data.published import Clip, build_manifest
 from speechbrain_lmac.data.sounds_of_nature import NATURE
 from speechbrain_lmac.data.sounds_of_things import THINGS
 from speechbrain_lmac.data.studio import Studio
+from speechbrain_lmac.errors import ConfigError
 
 # Name -> its function and a second caption.
 SOUNDS = dict(sorted((NATURE | THINGS).items()))
@@ -123,7 +124,7 @@ def make_dataset(
     True
     """
     if clips_per_sound < 2:
-        raise ValueError(f"clips_per_sound is {clips_per_sound}; give 2 or more")
+        raise ConfigError(f"clips_per_sound is {clips_per_sound}: give 2 or more")
     folder = Path(folder)
     held_out = max(1, clips_per_sound // 5)
     clips: dict[str, list[Clip]] = {"train": [], "valid": []}

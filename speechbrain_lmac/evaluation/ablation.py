@@ -16,7 +16,7 @@ from speechbrain_lmac.evaluation import command, prompts
 from speechbrain_lmac.evaluation.tables import Table
 from speechbrain_lmac.metrics import METRICS
 
-WRONG = 8  # wrong prompts of each clip in the histograms
+WRONG = 8  # wrong prompts of each clip in the histograms, where there are as many
 _DRAWN = ("AI", "AD", "AG", "FF", "FidIn", "MM")
 
 
@@ -143,11 +143,12 @@ def _check(asked):
         raise ConfigError("no decoder is named: give NAME=FOLDER, one or several")
     rows, values = measure(asked, asked.named)
     table = summary(rows, values, asked.cell)
+    prompted = values.groupby(["decoder", "clip"]).size().max()
     folders = ", ".join(f"{name} {folder}" for name, folder in asked.named.items())
     notes = [
         f"Constant: the same mean everywhere. Energy: share of the clip's that masks "
         f"of the predicted and of a wrong prompt keep. Correlation of mask mean and "
-        f"similarity over {2 + WRONG} prompts a clip.",
+        f"similarity over {prompted} prompts a clip.",
         f"{values['clip'].nunique()} clips. Decoders: {folders}.",
     ]
     told = ("dataset", "folds", "clips", "template", "domains", "seed")

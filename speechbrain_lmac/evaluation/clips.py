@@ -40,7 +40,9 @@ class Clips:
     sample_rate : int
         In Hz.
     seconds : float
-        Each clip is cut or padded with silence to this length.
+        Each clip is cut or filled up to this length.
+    repeat : bool
+        Whether it is filled up with itself, and not with silence.
     unreadable : sequence of str
         What is wrong with further clips, which the manifest leaves out.
 
@@ -56,12 +58,12 @@ class Clips:
     (torch.Size([200]), 'dog')
     """
 
-    def __init__(self, manifest, sample_rate, seconds, unreadable=()):
+    def __init__(self, manifest, sample_rate, seconds, repeat=False, unreadable=()):
         if manifest["ID"].duplicated().any():
             twice = manifest["ID"][manifest["ID"].duplicated()].iloc[0]
             raise ConfigError(f"clip {twice} is listed twice; give each its own name")
         self._rows = manifest.set_index("ID")
-        self._reader = ClipReader(sample_rate, seconds, keep=False)
+        self._reader = ClipReader(sample_rate, seconds, keep=False, repeat=repeat)
         self.sample_rate, self.unreadable = sample_rate, list(unreadable)
         self.ids = list(manifest["ID"])
 
@@ -140,6 +142,7 @@ def load_clips(dataset, data_folder, folds, classifier, manifest_file):
         raise ConfigError(f"data_folder is not set: give --data_folder DIR/{dataset}")
     unreadable = []
     manifest = module.prepare(Path(data_folder), manifest_file, folds, unreadable)
-    # no clip of either set is longer; a classifier of longer windows fills them itself
-    seconds = min(5.0, classifier.window_seconds or 5.0)
-    return Clips(manifest, classifier.sample_rate, seconds, unreadable)
+    window, repeat = classifier.window_seconds, classifier.repeats_short_clips
+    # no clip of either set is longer than 5 s; what repeats short ones hears them so
+    seconds = window if repeat else min(5.0, window or 5.0)
+    return Clips(manifest, classifier.sample_rate, seconds, repeat, unreadable)

@@ -14,6 +14,7 @@ from pathlib import Path
 import ruamel.yaml
 import speechbrain as sb
 import torch
+from ruamel.yaml.error import YAMLError
 
 from speechbrain_lmac import __version__, atomic
 from speechbrain_lmac.errors import ConfigError, exit_code
@@ -133,13 +134,22 @@ def run(check, arguments, **defaults):
     named = list(itertools.takewhile(lambda a: not a.startswith("-"), arguments[1:]))
     options = arguments[:1] + arguments[1 + len(named) :]
     hparams_file, run_opts, overrides = sb.parse_arguments(options)
-    overrides = defaults | dict(ruamel.yaml.YAML().load(overrides) or {})
     device = run_opts.get("device") or "cpu"
 
     def action():
-        check(Command(hparams_file, _named(named), overrides, device))
+        given = defaults | _overrides(overrides)
+        check(Command(hparams_file, _named(named), given, device))
 
     return exit_code(action, run_opts.get("debug"))
+
+
+def _overrides(text):
+    """SpeechBrain's overrides by name."""
+    try:
+        return dict(ruamel.yaml.YAML().load(text) or {})
+    except YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"options: {reason}; check their brackets") from error
 
 
 def _named(arguments):

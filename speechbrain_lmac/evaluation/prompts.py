@@ -13,6 +13,7 @@ import sys
 
 import torch
 
+from speechbrain_lmac.errors import ConfigError
 from speechbrain_lmac.evaluation import command
 from speechbrain_lmac.evaluation.tables import METHODS, Table
 from speechbrain_lmac.explainers.base import hear_masked
@@ -30,15 +31,15 @@ def choose_prompts(similarity, labels, wrong=1, seed=0):
     labels : torch.Tensor
         Prompts of the clips' own classes [n].
     wrong : int
-        How many wrong prompts, all different; none is the label or one of the first
-        two. P must be at least 3 more.
+        How many wrong prompts at most, all different; none is the label or one of the
+        first two, so there are at most P - 3.
     seed : int
         Of the lots.
 
     Returns
     -------
     torch.Tensor
-        Numbers of prompts [n, 2 + wrong].
+        Numbers of prompts [n, 2 + wrong]; ConfigError where P is below 4.
 
     Example
     -------
@@ -46,6 +47,12 @@ def choose_prompts(similarity, labels, wrong=1, seed=0):
     >>> choose_prompts(similarity, torch.tensor([0])).tolist()
     [[1, 3, 2]]
     """
+    # more than there are, and multinomial would draw what is not allowed
+    wrong = min(wrong, similarity.shape[1] - 3)
+    if wrong < 1:
+        raise ConfigError(
+            f"{similarity.shape[1]} prompts: a wrong one needs at least four"
+        )
     best = similarity.topk(2).indices.cpu()
     draw = torch.Generator().manual_seed(seed)
     allowed = torch.ones(similarity.shape).scatter(1, best, 0.0)
@@ -84,7 +91,7 @@ def measure(study, wrong=1, seed=0):
     study : Study
         What to explain.
     wrong : int
-        Wrong prompts for each clip.
+        Wrong prompts for each clip, at most.
     seed : int
         Of their draw.
 
@@ -99,7 +106,7 @@ def measure(study, wrong=1, seed=0):
 
     similarity = study.similarities().cpu()
     chosen = choose_prompts(similarity, study.labels, wrong, seed)
-    roles = [*ROLES[:2], *[ROLES[2]] * wrong]
+    roles = [*ROLES[:2], *[ROLES[2]] * (chosen.shape[1] - 2)]
     parts = []
     for rows, scene, name, masks in pairs(study, chosen):
         x = scene.energies.unsqueeze(1)

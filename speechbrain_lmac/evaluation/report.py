@@ -93,7 +93,9 @@ def footer(rows, unreadable, hparams):
         notes.append(f"Silent targets, left out of the localisation: {silent}.")
     absent = set(hparams["conditions"]) - set(rows["condition"])
     if absent:
-        notes.append(f"Conditions left out, with no folder: {', '.join(absent)}.")
+        notes.append(
+            f"Conditions left out, without a folder or a method: {', '.join(absent)}."
+        )
     notes.append(_NOTES)
     if any(key[0] == hparams["dataset"] for key in published.FIGURES):
         notes.append(_PAPER.format(**published.ACCURACY))
