@@ -72,7 +72,7 @@ SECTIONS = {
     ),
     "ablation": (
         "What the loss, the decoder and the masking law are worth",
-        "python benchmarks/ablation.py --data_folder DIR/ESC-50 --epochs 12 "
+        "python benchmarks/ablation.py --data_folder DIR/ESC-50 --epochs 6 "
         "--clips 100 --precision bf16",
         "sanity/ablation.md",
     ),
