@@ -161,7 +161,7 @@ def test_any_loss_on_clotho_alone(data, tmp_path, brains):
     assert list(prepared.split) == ["development"] * 4
 
 
-def test_a_classifier_of_the_hub_is_one_line(tmp_path, monkeypatch):
+def test_a_classifier_of_the_hub_in_place_of_laions(tmp_path, monkeypatch):
     (line,) = re.findall("^# (classifier: .*)$", YAML.read_text(), flags=re.M)
     asked = []
 
