@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from speechbrain_lmac import atomic
-from speechbrain_lmac.audio_file import opened
+from speechbrain_lmac.audio_file import opened, wav_header
 from speechbrain_lmac.errors import AudioInputError
 
 # Samples as 32-bit integers reach 2e9; beyond this, energies in float32 overflow.
@@ -146,6 +146,7 @@ def write(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
     Returns
     -------
     None
+        OSError where there is no room for it.
 
     Example
     -------
@@ -154,22 +155,23 @@ def write(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
     >>> read(path).round(decimals=3)
     tensor([ 0.0000,  1.0000, -0.5000])
     """
-    import soundfile
-
     waveform = waveform.detach().to("cpu", torch.float32)
-    # a part at a time: no copy as long as the waveform, nor the file in memory
     loudest = peak(waveform)
     if not loudest.isfinite():
         raise AudioInputError(
             f"{path}: not written, the waveform holds NaN or infinite samples; "
             "check what it was computed from"
         )
-    with (
-        atomic.opened(path) as file,
-        soundfile.SoundFile(file, "w", sample_rate, 1, "PCM_16", format="WAV") as wav,
-    ):
+    (count,) = waveform.shape
+    # not by soundfile, which loses the error of a full disk
+    with atomic.opened(path) as file:
+        file.write(wav_header(count, sample_rate))
+        # a part at a time: no copy as long as the waveform, nor the file in memory
         for part in waveform.split(_PART):
-            wav.write((part / loudest.clamp(min=1.0)).numpy())
+            # as libsndfile does it: rounded to 32 bits, of which the upper 16 are kept
+            part = (part / loudest.clamp(min=1.0) * 2**31).round() / 2**16
+            part = part.floor().clamp(max=2**15 - 1)
+            file.write(part.numpy().astype("<i2").tobytes())
 
 
 def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Opening an audio file, and the reasons why one cannot be used."""
+"""Audio files from outside: which can be opened, and why another cannot; headers."""
 
 import contextlib
 import os
@@ -11,6 +11,10 @@ from speechbrain_lmac.errors import AudioInputError
 
 if TYPE_CHECKING:
     import soundfile
+
+# What is looked for in folders; a file that is named may be of any kind that libsndfile
+# can read.
+SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 # Programs that write to a pipe cannot know the length beforehand and leave a
 # size of about 2 or 4 GB in the header (sox: 0x7FFFF000 and more, ffmpeg:
@@ -43,14 +47,26 @@ def opened(path: str | Path) -> Iterator["soundfile.SoundFile"]:
     import soundfile
 
     path = Path(path)
-    if not path.exists():
-        raise AudioInputError(f"{path}: no such file; check the path")
+    try:
+        path.stat()  # Path.exists raises some errors and hides others
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise AudioInputError(f"{path}: no such file; check the path") from error
+    except (OSError, ValueError) as error:  # such as a folder that may not be entered
+        reason = getattr(error, "strerror", None) or error
+        raise AudioInputError(
+            f"{path}: cannot be reached ({reason}); check the path and the permissions "
+            "of its folders"
+        ) from error
     if not path.is_file():
         raise AudioInputError(f"{path}: not a file; give one audio file")
     if not os.access(path, os.R_OK):
         raise AudioInputError(f"{path}: may not be read; change its permissions")
     if path.stat().st_size == 0:
         raise AudioInputError(f"{path}: empty (0 bytes); copy or record it again")
+    if path.suffix.lower() == ".raw":  # soundfile goes by the name
+        raise AudioInputError(
+            f"{path}: samples with no header that says their rate; convert to wav"
+        )
     try:
         file = soundfile.SoundFile(path)
     except soundfile.LibsndfileError as error:
@@ -69,6 +85,31 @@ def opened(path: str | Path) -> Iterator["soundfile.SoundFile"]:
         if file.frames == 0:
             raise AudioInputError(f"{path}: holds no samples; record or export again")
         yield file
+
+
+def wav_header(count: int, sample_rate: int) -> bytes:
+    """What stands before the samples of a 16-bit PCM wav file of one channel.
+
+    Arguments
+    ---------
+    count : int
+        How many samples follow.
+    sample_rate : int
+        In Hz.
+
+    Returns
+    -------
+    bytes
+
+    Example
+    -------
+    >>> len(wav_header(8000, 16000))
+    44
+    """
+    size = 2 * count  # in bytes
+    sound = struct.pack("<HHIIHH", 1, 1, sample_rate, 2 * sample_rate, 2, 16)
+    file = struct.pack("<4sI4s4sI", b"RIFF", 36 + size, b"WAVE", b"fmt ", len(sound))
+    return file + sound + struct.pack("<4sI", b"data", size)
 
 
 def _data_bytes(path: Path) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """``lmac-zs``: explanations from the shell."""
 
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -8,9 +9,8 @@ from typing import Annotated
 import typer
 
 from speechbrain_lmac import __version__
+from speechbrain_lmac.audio_file import SUFFIXES
 from speechbrain_lmac.errors import AudioInputError, ConfigError, UserError
-
-SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 # plain errors: one line each, also where nobody looks at a terminal
 app = typer.Typer(
@@ -194,22 +194,23 @@ def _recordings(files, out):
             "no recording given; name files before --prompts, which takes all words up "
             "to the next option"
         )
-    found = {}
+    # os.path, since what cannot be reached is told of when its turn comes
+    real, found = os.path.realpath, {}
     for path in files:
         inside = [path]
-        if path.is_dir():
+        if os.path.isdir(path):
             inside = [
                 file
                 for file in sorted(path.rglob("*"))
                 if file.suffix.lower() in SUFFIXES
                 and not file.name.startswith(".")
                 # not what an earlier run wrote
-                and out.resolve() not in file.resolve().parents
+                and Path(real(out)) not in Path(real(file)).parents
             ]
             if not inside:
                 kinds = ", ".join(SUFFIXES)
                 raise AudioInputError(f"{path}: no {kinds} file in it; check the path")
-        found.update({file.resolve(): file for file in inside})
+        found.update({real(file): file for file in inside})
     named = {}
     for file in found.values():
         name, number = file.stem, 1

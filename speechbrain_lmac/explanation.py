@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import re
+import tempfile
 import textwrap
 import unicodedata
 import warnings
@@ -13,6 +15,9 @@ from torch import Tensor
 
 from speechbrain_lmac import __version__, atomic, audio
 from speechbrain_lmac.errors import ConfigError
+
+# Names of files that an explanation writes.
+_OURS = re.compile(r"summary\.json|original\.wav|\d{2,}-[a-z0-9-]+\.(wav|png)")
 
 
 @dataclass
@@ -156,8 +161,9 @@ class Explanation:
         """Writes sounds, pictures and ``summary.json``.
 
         For each prompt there are ``NN-words.wav``, what its mask keeps,
-        ``NN-words-removed.wav`` and ``NN-words.png``; and ``original.wav``. A file that
-        is already there is replaced only if an earlier explanation wrote it.
+        ``NN-words-removed.wav`` and ``NN-words.png``; and ``original.wav``. An earlier
+        explanation in the folder gives way to this one, once all of it is written;
+        files of others stay.
 
         Arguments
         ---------
@@ -168,20 +174,27 @@ class Explanation:
         -------
         dict
             The summary. ConfigError where the folder cannot be written to, or a file
-            that is no explanation would be lost; then nothing has been written.
+            that is no explanation would be lost; then all is as it was.
         """
         folder, summary = Path(folder), self.summary()
+        names = _written(summary)
         try:
-            self._protect(folder, summary)
-            # first, so that what a break leaves behind is known to be ours
-            atomic.write(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
-            audio.write(folder / "original.wav", self.original, self.sample_rate)
-            for index, entry in enumerate(summary["explanations"]):
-                files = entry["files"]
-                for name in ("waveform", "removed"):
-                    samples = getattr(self, name)[index]
-                    audio.write(folder / files[name], samples, self.sample_rate)
-                atomic.write(folder / files["picture"], self._picture(index))
+            earlier = _earlier(folder)
+            for file in (folder / name for name in names if name not in earlier):
+                if file.exists():
+                    raise ConfigError(
+                        f"{file}: is there already and no explanation; choose another "
+                        "folder"
+                    )
+            folder.mkdir(parents=True, exist_ok=True)
+            # first into a folder of its own: a full disk costs nothing that is there
+            with tempfile.TemporaryDirectory(dir=folder, prefix=".") as whole:
+                self._write(Path(whole), summary)
+                # in this order, whenever it ends, summary.json names each file of ours
+                for name in earlier.difference(names):
+                    (folder / name).unlink(missing_ok=True)
+                for name in names:  # the summary is the first
+                    os.replace(Path(whole, name), folder / name)
         except OSError as error:
             raise ConfigError(
                 f"{folder}: cannot be written ({error.strerror}); choose another folder"
@@ -204,18 +217,16 @@ class Explanation:
             )
         return named
 
-    def _protect(self, folder, summary):
-        """Refuses to replace a file that no earlier explanation wrote."""
-        try:
-            ours = _written(json.loads((folder / "summary.json").read_bytes()))
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            ours = set()  # there is none, or it is of something else
-        for name in sorted(_written(summary) - ours):
-            if (folder / name).exists():
-                raise ConfigError(
-                    f"{folder / name}: is there already and no explanation; choose "
-                    "another folder"
-                )
+    def _write(self, folder, summary):
+        """Writes all files into a folder that has none of them."""
+        rate = self.sample_rate
+        atomic.write(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+        audio.write(folder / summary["original"], self.original, rate)
+        for index, entry in enumerate(summary["explanations"]):
+            files = entry["files"]
+            audio.write(folder / files["waveform"], self.waveform[index], rate)
+            audio.write(folder / files["removed"], self.removed[index], rate)
+            atomic.write(folder / files["picture"], self._picture(index))
 
     def _picture(self, index):
         """The plot of one prompt as the bytes of a PNG file."""
@@ -235,8 +246,18 @@ def _energy(waveforms):
 
 
 def _written(summary):
-    """Names of the files that a summary speaks of, itself included."""
-    names = {"summary.json", summary["original"]}
+    """Names of the files that a summary speaks of, itself first."""
+    names = ["summary.json", summary["original"]]
     for entry in summary["explanations"]:
-        names.update(entry["files"].values())
+        names += entry["files"].values()
     return names
+
+
+def _earlier(folder):
+    """Names of the files that an earlier explanation wrote into a folder."""
+    try:
+        names = _written(json.loads((folder / "summary.json").read_bytes()))
+        # they may be deleted, so none is believed that would not be ours
+        return set(filter(_OURS.fullmatch, names))
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return set()  # there is none, or it is of something else

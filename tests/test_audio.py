@@ -1,6 +1,9 @@
 """Audio files: what is read back, and every bad input named in one line."""
 
+import io
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -87,10 +90,61 @@ def test_bad_waveform_leaves_the_old_file(wav):
     before = wav.read_bytes()
     with pytest.raises(AudioInputError, match="not written"):
         audio.write(wav, torch.tensor([0.0, float("nan")]), 16000)
-    with pytest.raises(TypeError):
+    with pytest.raises(struct.error):
         audio.write(wav, torch.zeros(10), "fast")
+    with pytest.raises(ValueError, match="unpack"):
+        audio.write(wav, torch.zeros(2, 10), 16000)
     assert wav.read_bytes() == before
     assert list(wav.parent.iterdir()) == [wav]
+
+
+def test_what_is_written_is_what_soundfile_writes(tmp_path):
+    edges = torch.arange(-(2**15), 2**15) / 2**15
+    beside = [edges.nextafter(torch.tensor(x)) for x in (-2.0, 2.0)]
+    waveform = torch.cat([torch.from_numpy(noise(99999)), edges, *beside]).clamp(-1, 1)
+    for samples in (waveform, waveform[:0]):
+        expected = io.BytesIO()
+        soundfile.write(expected, samples.numpy(), 44100, "PCM_16", format="WAV")
+        audio.write(tmp_path / "x.wav", samples, 44100)
+        assert (tmp_path / "x.wav").read_bytes() == expected.getvalue()
+
+
+def test_a_full_disk_is_an_oserror(wav):
+    """In C, soundfile would lose it; it fails in a later part, or when all is done."""
+    before = wav.read_bytes()
+    code = f"""if True:
+        import resource, signal, torch
+        from speechbrain_lmac import audio
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+        for count in (10000, 2**19):
+            try:
+                audio.write({str(wav)!r}, torch.zeros(count), 16000)
+            except OSError as error:
+                print(error.strerror)
+    """
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.stdout == "File too large\n" * 2 and not ended.stderr
+    assert wav.read_bytes() == before and list(wav.parent.iterdir()) == [wav]
+
+
+def test_samples_without_a_header(wav):
+    assert "no header" in refusal(wav.rename(wav.with_suffix(".RAW")))
+
+
+def test_what_cannot_be_reached(tmp_path, monkeypatch):
+    assert "cannot be reached" in refusal(tmp_path / ("x" * 300 + ".wav"))
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    assert "cannot be reached" in refusal(tmp_path / "loop.wav")
+    assert "null byte" in refusal(tmp_path / "a\0.wav")
+    assert "no such file" in refusal(tmp_path / "loop.txt" / "x.wav")
+
+    def locked(path, **options):  # root may enter everything
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(audio_file.Path, "stat", locked)
+    assert "cannot be reached (Permission denied)" in refusal(tmp_path / "x.wav")
 
 
 def test_missing_folder_empty_and_text(tmp_path):

@@ -1,6 +1,7 @@
 """The command line: what it writes, and how it leaves when something is wrong."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -167,6 +168,49 @@ def test_some_fail_and_the_rest_is_written(run, tmp_path, model):
         assert str(path) in line and path.name in said[-1]
     assert "3 of 5 recordings failed" in said[-1]
     assert out.count(" -> ") == 2
+
+
+def test_a_full_disk_costs_one_recording(tmp_path, model):
+    long, short = sound(tmp_path / "1.wav", 40.0), sound(tmp_path / "2.wav")
+    code = f"""if True:
+        import resource, signal
+        from speechbrain_lmac.cli import main
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))
+        files = [{str(long)!r}, {str(short)!r}]
+        main(["explain", *files, "-p", "rain", "--out", "out", "--model", {model!r}])
+    """
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    said = [x for x in ended.stderr.splitlines() if x.startswith("lmac-zs: ")]
+    assert ended.returncode == 1 and "Traceback" not in ended.stderr
+    assert len(said) == 2 and "cannot be written (File too large)" in said[0]
+    assert "1 of 2 recordings failed" in said[1]
+    written = [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+    assert len(written) == 5 and {p.parent.name for p in written} == {"2"}
+
+
+def test_what_cannot_be_reached_costs_one_recording(run, tmp_path, model, monkeypatch):
+    """A name that is too long, a loop of links, a folder that may not be entered."""
+    good, locked = sound(tmp_path / "good.wav"), tmp_path / "locked" / "x.wav"
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    stat = os.stat
+
+    def guarded(path, *arguments, **options):  # root may enter everything
+        if str(path) == str(locked):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "stat", guarded)
+    bad = [tmp_path / ("x" * 300 + ".wav"), tmp_path / "loop.wav", locked]
+    command = ("explain", *bad, good, "-p", "rain", "--out", "out", "--model", model)
+    code, out, err = run(*command)
+    said = [line for line in err.splitlines() if line.startswith("lmac-zs: ")]
+    assert code == 1 and out.count(" -> ") == 1 and "Traceback" not in err
+    assert "3 of 4 recordings failed" in said.pop()
+    for line, path in zip(said, bad, strict=True):
+        assert str(path) in line and "cannot be reached" in line
 
 
 def test_all_fail(run, tmp_path, model):

@@ -171,6 +171,19 @@ def test_a_kept_clip_is_read_once(clip, keep, monkeypatch):
     assert torch.equal(reader(path), first)
 
 
+@pytest.mark.parametrize("loudest", [65504.0, 1e5, 1e11])
+def test_a_kept_clip_may_be_louder_than_float16_holds(tmp_path, loudest):
+    path, samples = str(tmp_path / "a.wav"), loudest * ramp(400) / ramp(400).max()
+    soundfile.write(path, samples.numpy(), RATE, subtype="FLOAT")
+    reader = ClipReader(RATE, 0.05)
+    first = reader(path)
+    torch.testing.assert_close(first, samples, rtol=1e-3, atol=0)
+    first.zero_()  # what a batch does with it is not kept
+    torch.testing.assert_close(reader(path), samples, rtol=1e-3, atol=0)
+    half = reader.kept[path].dtype == torch.float16
+    assert half == (loudest < 1e5)  # memory is spent on the loud ones alone
+
+
 def test_the_rate_is_the_classifiers(clip):
     assert len(ClipReader(16000, 0.05)(clip("a.wav", 400))) == 800
 

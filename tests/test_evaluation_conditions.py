@@ -120,6 +120,43 @@ def test_speech_is_repeated_to_the_length_of_the_clip(folder, clips):
     assert speech.any()
 
 
+def test_another_recording_for_a_damaged_one(tmp_path, clips):
+    """Drawn by the seed alone; where the first can be read, as if none were damaged."""
+    for name in "abcd":
+        audio.write(tmp_path / f"{name}.wav", torch.rand(LENGTH), RATE)
+    condition = WithSpeech(tmp_path)
+
+    def heard(seed):
+        return condition.background("a1", clips, generator(seed), LENGTH)
+
+    seeds = range(30)
+    whole = [heard(seed) for seed in seeds]
+    first = [int(torch.randint(4, (), generator=generator(seed))) for seed in seeds]
+    for name in "bd":
+        (tmp_path / f"{name}.wav").write_text("no sound")
+    with pytest.warns(UserWarning, match=r"[bd]\.wav: cannot be read"):
+        mended, again = ([heard(seed) for seed in seeds] for _ in range(2))
+    intact = [audio.read(tmp_path / f"{name}.wav", RATE) for name in "ac"]
+    for i, before, sound, twice in zip(first, whole, mended, again, strict=True):
+        assert torch.equal(sound, twice)
+        if i in (0, 2):
+            assert torch.equal(sound, before)
+        # begun anywhere and gone around
+        assert any(torch.equal(sound.msort(), x.msort()) for x in intact)
+    assert set(first) == {0, 1, 2, 3}
+
+
+def test_speech_of_which_nothing_can_be_read(tmp_path, clips):
+    for name in "ab":
+        (tmp_path / f"{name}.wav").write_text("no sound")
+    condition = WithSpeech(tmp_path)
+    with (
+        pytest.warns(UserWarning, match="cannot be read"),
+        pytest.raises(ConfigError, match=f"{tmp_path}: none of its recordings"),
+    ):
+        condition("a1", clips, generator(0))
+
+
 def test_which_prompt_is_explained():
     assert TwoSources(0.0).prompted_by_label
     assert not any(c.prompted_by_label for c in (InDomain(), WithWhiteNoise()))

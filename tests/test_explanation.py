@@ -1,6 +1,8 @@
 """Explanations on disk and as pictures: every prompt, nothing of others lost."""
 
+import errno
 import json
+import os
 import sys
 
 import matplotlib.image
@@ -70,6 +72,93 @@ def test_saving_again_replaces_only_what_was_saved(model, tmp_path):
     (other,) = model.interpret_batch(clip(1, seed=5)[None], "rain")
     other.save(tmp_path)
     close(audio.read(tmp_path / "original.wav"), other.original, 1e-4)
+
+
+def contents(folder):
+    return {p.name: p.is_file() and p.read_bytes() for p in folder.iterdir()}
+
+
+def named(folder):
+    """The files that the summary in a folder speaks of."""
+    summary = json.loads((folder / "summary.json").read_text())
+    files = [name for e in summary["explanations"] for name in e["files"].values()]
+    return {"summary.json", summary["original"], *files}
+
+
+def test_an_explanation_gives_way_to_the_next_one_alone(model, tmp_path):
+    (tmp_path / "01-my-notes.wav").write_text("mine")
+    for prompts in ("a dog", ["rain", "wind"], "a dog", "rain"):
+        model.interpret_batch(clip(0.5)[None], prompts)[0].save(tmp_path)
+        assert set(contents(tmp_path)) == named(tmp_path) | {"01-my-notes.wav"}
+    assert (tmp_path / "01-my-notes.wav").read_text() == "mine"
+
+
+@pytest.mark.parametrize("writes", range(8))  # of which one explanation needs five
+def test_a_break_while_writing_costs_nothing(model, tmp_path, monkeypatch, writes):
+    first, second = (
+        model.interpret_batch(clip(0.5, seed)[None], prompt)[0]
+        for seed, prompt in enumerate(("a dog", "rain"))
+    )
+    first.save(tmp_path)
+    before, fsync, done = contents(tmp_path), os.fsync, []
+
+    def full(handle):
+        if len(done) == writes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        done.append(fsync(handle))
+
+    monkeypatch.setattr(os, "fsync", full)
+    if writes < 5:
+        with pytest.raises(ConfigError, match=r"No space left on device.*; choose"):
+            second.save(tmp_path)
+        assert contents(tmp_path) == before
+    else:
+        second.save(tmp_path)
+        assert len(done) == 5
+
+
+@pytest.mark.parametrize("steps", range(8))  # 3 are removed and 5 moved
+def test_files_are_known_whenever_it_ends(model, tmp_path, monkeypatch, steps):
+    first, second = (
+        model.interpret_batch(clip(0.5)[None], prompt)[0]
+        for prompt in ("a dog", "rain")
+    )
+    first.save(tmp_path)
+    left = iter(range(steps))
+
+    def stopping(change):
+        def changed(*paths, **options):
+            if os.path.dirname(paths[-1]) == str(tmp_path) and next(left, None) is None:
+                raise KeyboardInterrupt
+            return change(*paths, **options)
+
+        return changed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", stopping(os.replace))
+        patch.setattr(os, "unlink", stopping(os.unlink))
+        with pytest.raises(KeyboardInterrupt):
+            second.save(tmp_path)
+    assert set(contents(tmp_path)) <= named(tmp_path)
+    first.save(tmp_path)
+    assert set(contents(tmp_path)) == named(tmp_path)
+
+
+@pytest.mark.parametrize("files", [{"waveform": "../x.wav", "picture": "me.png"}, []])
+def test_a_summary_cannot_name_files_of_others(explanation, tmp_path, files):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    others = [tmp_path / "x.wav", folder / "me.png", folder / "thesis.wav"]
+    for file in others:
+        file.write_text("mine")
+    summary = {"original": "thesis.wav", "explanations": [{"files": files}]}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    if files:
+        explanation.save(folder)
+    else:  # no summary of ours
+        with pytest.raises(ConfigError, match="no explanation"):
+            explanation.save(folder)
+    assert all(file.read_text() == "mine" for file in others)
 
 
 @pytest.mark.parametrize("name", ["original.wav", "02-rain.wav", "summary.json"])

@@ -23,8 +23,8 @@ class ClipReader:
         Training: a random part of a longer clip, and a circular shift of a shorter
         one. Otherwise the beginning.
     keep : bool
-        Keep decoded clips in memory (float16: 2 bytes a sample), so that each file is
-        read once.
+        Keep decoded clips in memory (float16: 2 bytes a sample; float32 for a clip that
+        is too loud for it), so that each file is read once.
     speeds : sequence of float
         With ``random``, each clip is played at one of these speeds, as a tape would be;
         a tenth is the finest step.
@@ -51,8 +51,12 @@ class ClipReader:
         if self.kept is None:
             return audio.read(path, self.sample_rate)
         if path not in self.kept:
-            self.kept[path] = audio.read(path, self.sample_rate).half()
-        return self.kept[path].float()
+            waveform = audio.read(path, self.sample_rate)
+            # float16 ends at 65504: integers that were stored as they are in a file of
+            # floats would become infinite, and the loss NaN
+            fits = audio.peak(waveform) <= torch.finfo(torch.float16).max
+            self.kept[path] = waveform.half() if fits else waveform
+        return self.kept[path].to(torch.float32, copy=True)  # never what is kept
 
     def __call__(self, path):
         """A path to a waveform [samples]."""

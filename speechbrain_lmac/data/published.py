@@ -10,12 +10,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from speechbrain_lmac import atomic, audio
+from speechbrain_lmac.audio_file import SUFFIXES
 from speechbrain_lmac.data.manifests import COLUMNS, caption_cell, write_manifest
 from speechbrain_lmac.errors import AudioInputError, ManifestError
 
 logger = logging.getLogger(__name__)
-
-SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 
 class Clip(NamedTuple):

@@ -5,13 +5,15 @@ the clip and the seed alone, so that all explainers are asked about the same mix
 """
 
 import hashlib
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 from speechbrain_lmac import audio
-from speechbrain_lmac.errors import ConfigError
+from speechbrain_lmac.audio_file import SUFFIXES
+from speechbrain_lmac.errors import AudioInputError, ConfigError
 
 # L-MAC's out-of-domain sets, as its code mixes them: unit norms times 0.8 and 0.2, and
 # for white noise times 2 and 1
@@ -150,24 +152,32 @@ class WithSpeech(Mixture):
         How far the speech lies below the clip, in dB, or one of ``SNR_PRESETS``.
     """
 
-    _SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
-
     def __init__(self, folder, snr_db=3.0):
         super().__init__(snr_db)
-        self.available = folder is not None
+        self.folder, self.available = folder, folder is not None
         if not self.available:
             return
         found = sorted(Path(folder).rglob("*"))
-        self.files = [f for f in found if f.suffix.lower() in self._SUFFIXES]
+        self.files = [f for f in found if f.suffix.lower() in SUFFIXES]
         if not self.files:
             raise ConfigError(
                 f"{folder}: no recordings of speech; give the folder of LJSpeech"
             )
 
     def background(self, clip, clips, draw, length):
-        """Waveform [N]; AudioInputError names a recording that is damaged."""
-        file = self.files[int(torch.randint(len(self.files), (), generator=draw))]
-        speech = audio.read(file, clips.sample_rate)
-        start = int(torch.randint(len(speech), (), generator=draw))
-        repeats = -(-(start + length) // len(speech))
-        return speech.repeat(repeats)[start : start + length]
+        """Waveform [N], of another recording where one is damaged."""
+        left = list(self.files)
+        while left:
+            file = left.pop(int(torch.randint(len(left), (), generator=draw)))
+            try:
+                speech = audio.read(file, clips.sample_rate)
+            except AudioInputError as error:
+                warnings.warn(str(error), stacklevel=2)  # each is told once
+                continue
+            start = int(torch.randint(len(speech), (), generator=draw))
+            repeats = -(-(start + length) // len(speech))
+            return speech.repeat(repeats)[start : start + length]
+        raise ConfigError(
+            f"{self.folder}: none of its recordings of speech can be read; copy them "
+            "again or leave this condition out"
+        )
