@@ -5,6 +5,7 @@ past this point is mono, float32, finite and not empty.
 """
 
 import math
+import wave
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from speechbrain_lmac import atomic
-from speechbrain_lmac.audio_file import opened, wav_header
+from speechbrain_lmac.audio_file import opened
 from speechbrain_lmac.errors import AudioInputError
 
 # Samples as 32-bit integers reach 2e9; beyond this, energies in float32 overflow.
@@ -164,14 +165,14 @@ def write(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
         )
     (count,) = waveform.shape
     # not by soundfile, which loses the error of a full disk
-    with atomic.opened(path) as file:
-        file.write(wav_header(count, sample_rate))
+    with atomic.opened(path) as file, wave.open(file, "wb") as wav:
+        wav.setparams((1, 2, sample_rate, count, "NONE", "not compressed"))
         # a part at a time: no copy as long as the waveform, nor the file in memory
         for part in waveform.split(_PART):
             # as libsndfile does it: rounded to 32 bits, of which the upper 16 are kept
             part = (part / loudest.clamp(min=1.0) * 2**31).round() / 2**16
             part = part.floor().clamp(max=2**15 - 1)
-            file.write(part.numpy().astype("<i2").tobytes())
+            wav.writeframesraw(part.numpy().astype("<i2").tobytes())
 
 
 def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:

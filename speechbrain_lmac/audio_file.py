@@ -1,4 +1,4 @@
-"""Audio files from outside: which can be opened, and why another cannot; headers."""
+"""Opening an audio file, and the reasons why one cannot be used."""
 
 import contextlib
 import os
@@ -85,31 +85,6 @@ def opened(path: str | Path) -> Iterator["soundfile.SoundFile"]:
         if file.frames == 0:
             raise AudioInputError(f"{path}: holds no samples; record or export again")
         yield file
-
-
-def wav_header(count: int, sample_rate: int) -> bytes:
-    """What stands before the samples of a 16-bit PCM wav file of one channel.
-
-    Arguments
-    ---------
-    count : int
-        How many samples follow.
-    sample_rate : int
-        In Hz.
-
-    Returns
-    -------
-    bytes
-
-    Example
-    -------
-    >>> len(wav_header(8000, 16000))
-    44
-    """
-    size = 2 * count  # in bytes
-    sound = struct.pack("<HHIIHH", 1, 1, sample_rate, 2 * sample_rate, 2, 16)
-    file = struct.pack("<4sI4s4sI", b"RIFF", 36 + size, b"WAVE", b"fmt ", len(sound))
-    return file + sound + struct.pack("<4sI", b"data", size)
 
 
 def _data_bytes(path: Path) -> tuple[int, int]:
