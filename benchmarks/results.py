@@ -45,17 +45,17 @@ SECTIONS = {
     ),
     "urbansound8k": (
         "UrbanSound8K, in-domain",
-        f'{URBAN} --conditions "[in_domain]" --clips 120 --curve_fractions "[]"',
+        f'{URBAN} --conditions "[in_domain]" --clips 80 --curve_fractions "[]"',
         "table.md",
     ),
     "esc50_mixed": (
         "ESC-50, out-of-domain and mixtures",
-        f'{ESC50} --conditions "{MIXED}" --clips 30 --curve_fractions "[]"',
+        f'{ESC50} --conditions "{MIXED}" --clips 20 --curve_fractions "[]"',
         "table.md",
     ),
     "urbansound8k_mixed": (
         "UrbanSound8K, out-of-domain and mixtures",
-        f'{URBAN} --conditions "{MIXED}" --clips 20 --curve_fractions "[]"',
+        f'{URBAN} --conditions "{MIXED}" --clips 16 --curve_fractions "[]"',
         "table.md",
     ),
     "prompts": (
