@@ -173,10 +173,11 @@ class SceneObjective:
         energies, domain = pairs.scene.energies.unsqueeze(1), pairs.scene.domain
         at_prompt = pairs.prompt.unsqueeze(2)
         kept = self.maskings[domain].keep(masks, energies)
-        if domain == "stft":  # mel bands cannot be played
-            spectrum = pairs.spectrum.unsqueeze(1)
-            played = self.classifier.stft.played(kept, spectrum, pairs.samples)
-            kept = torch.where(pairs.played[:, None, None, None], played, kept)
+        if domain == "stft" and pairs.played.any():  # mel bands cannot be played
+            (rows,) = pairs.played.nonzero(as_tuple=True)
+            spectrum = pairs.spectrum[rows].unsqueeze(1)
+            played = self.classifier.stft.played(kept[rows], spectrum, pairs.samples)
+            kept = kept.index_put((rows,), played)
         heard = hear_masked(self.classifier, kept, domain, self.pairs_per_pass)
         similarity = similarities(heard, pairs.bank)
         own, mixed = pairs.own.float(), pairs.mixed
