@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from speechbrain_lmac.evaluation.tables import METHODS
+
 ROOT = Path(__file__).resolve().parents[1]
 EVALUATE = (
     "torchrun --nproc_per_node=2 evaluate.py hparams/evaluate.yaml --dataset {0} "
@@ -154,8 +156,8 @@ def beside(ours, others, more):
     """Ours, bold where it is better than the best of the others, and that one."""
     best = others.idxmax() if more else others.idxmin()
     ahead = ours > others[best] if more else ours < others[best]
-    first = f"**{ours:.4g}**" if ahead else f"{ours:.4g}"
-    return f"{first} / {others[best]:.4g} ({best})"
+    first = f"**{ours:.3g}**" if ahead else f"{ours:.3g}"
+    return f"{first} / {others[best]:.3g} ({METHODS.get(best, best)})"
 
 
 def write(output, file):

@@ -93,8 +93,8 @@ def test_results(script, run, tmp_path):
     (folder / "table.md").write_text("# one setting\n\n## a table\n\n| a |\n")
     script.write(tmp_path, tmp_path / "RESULTS.md")
     text = (tmp_path / "RESULTS.md").read_text()
-    cells = "**50** / 0 (gradcam) | **2** / 5 (gradcam) | **20** / 2 (gradcam)"
-    row = f"| ESC-50 | in_domain | stft | 2 | {cells} | 0.5 / 1 (gradcam) |"
+    cells = "**50** / 0 (GradCAM) | **2** / 5 (GradCAM) | **20** / 2 (GradCAM)"
+    row = f"| ESC-50 | in_domain | stft | 2 | {cells} | 0.5 / 1 (GradCAM) |"
     assert row in text.splitlines()
     assert "one setting\n\n### a table\n\n| a |" in text
     assert text.count("Not measured.") == len(script.SECTIONS) - 1
