@@ -169,7 +169,9 @@ def write(output, file):
             parts += [f"## {title}", "Not measured."]
             continue
         text = (output / name / tables).read_text()
-        text = text.removeprefix("# ").replace("\n## ", "\n### ").strip()
+        if text.startswith("# "):  # the section has a title of its own
+            text = text.partition("\n")[2]
+        text = text.replace("\n## ", "\n### ").strip()
         parts += [f"## {title}", f"```bash\n{command}\n```", f"{seconds} s.", text]
     file.write_text("\n\n".join(parts) + "\n")
     print(file)
