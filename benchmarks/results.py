@@ -75,7 +75,8 @@ SECTIONS = {
     "ablation": (
         "What the loss, the decoder and the masking law are worth",
         "python benchmarks/ablation.py --data_folder DIR/ESC-50 --epochs 6 "
-        "--clips 100 --precision bf16",
+        "--clips 100 --precision bf16 --variants default 'paper loss' "
+        "'plain cross-attention' 'linear masking'",
         "sanity/ablation.md",
     ),
 }
@@ -171,7 +172,7 @@ def write(output, file):
         text = (output / name / tables).read_text()
         if text.startswith("# "):  # the section has a title of its own
             text = text.partition("\n")[2]
-        text = text.replace("\n## ", "\n### ").strip()
+        text = text.replace("\n## ", "\n### ").replace(f"{output}/", "").strip()
         parts += [f"## {title}", f"```bash\n{command}\n```", f"{seconds} s.", text]
     file.write_text("\n\n".join(parts) + "\n")
     print(file)
