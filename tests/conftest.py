@@ -166,3 +166,17 @@ def recipe():
 def model():
     """An interpreter with random weights whose masks differ from bin to bin."""
     return random_interpreter()
+
+
+@pytest.fixture
+def load_benchmark():
+    """Loads a script of benchmarks/ as a module, by its name."""
+
+    def load(name):
+        file = ROOT / "benchmarks" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(f"benchmark_{name}", file)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load

@@ -1,6 +1,5 @@
 """What benchmarks/results.py runs, and the RESULTS.md that it writes."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -11,13 +10,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
-def script():
-    """The script as a module."""
-    file = ROOT / "benchmarks" / "results.py"
-    spec = importlib.util.spec_from_file_location("benchmark_results", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(load_benchmark):
+    return load_benchmark("results")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The variants that benchmarks/ablation.py trains, and what it does not redo."""
 
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -13,13 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
-def script():
-    """The script as a module."""
-    file = ROOT / "benchmarks" / "ablation.py"
-    spec = importlib.util.spec_from_file_location("benchmark_ablation", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(load_benchmark):
+    return load_benchmark("ablation")
 
 
 def test_each_variant_changes_what_it_is_named_for(script, tmp_path):
