@@ -7,12 +7,14 @@ explanation is than the mixture was.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import torch
 
 from speechbrain_lmac import audio
 from speechbrain_lmac.data import synth
+from speechbrain_lmac.errors import exit_code
 
 SOUNDS = ("siren", "helicopter")
 PROMPTS = ("the sound of a siren", "the sound of a helicopter")
@@ -95,13 +97,19 @@ def main():
     models = {"the decoder that ships": "mini"}
     if options.trained:
         models["the decoder trained a minute ago"] = options.trained
-    for title, model in models.items():
-        folder = options.out / ("shipped" if model == "mini" else "trained")
-        print(f"\nA siren and a helicopter at 0 dB, explained by {title}:")
-        print(explain(LMACZSInterpreter.from_hparams(model), folder))
-        print(f"the mixture {folder}/mixture.wav, a picture {folder}/explanation.png,")
-        print(f"what was heard for each prompt, and the numbers: {folder}/explanation/")
+
+    def action():
+        for title, model in models.items():
+            folder = options.out / ("shipped" if model == "mini" else "trained")
+            print(f"\nA siren and a helicopter at 0 dB, explained by {title}:")
+            print(explain(LMACZSInterpreter.from_hparams(model), folder))
+            print(f"the mixture {folder}/mixture.wav, its picture explanation.png, and")
+            print(
+                f"what was heard for each prompt, with numbers: {folder}/explanation/"
+            )
+
+    return exit_code(action)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

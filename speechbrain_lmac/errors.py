@@ -4,7 +4,11 @@ Their message is one line that names the file and the remedy; the command line
 prints it without a traceback and leaves with exit code 2.
 """
 
+import errno
 import sys
+
+# what ails a disk, not the code: full, beyond the quota, not to be written to
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class UserError(Exception):
@@ -28,19 +32,19 @@ class CheckpointError(UserError):
 
 
 def exit_code(action, debug=False):
-    """Runs a command; bad input is told in one line.
+    """Runs a command; bad input, or a disk that takes no more, is told in one line.
 
     Arguments
     ---------
     action : callable
         Without arguments.
     debug : bool
-        Whether to let bad input end in a traceback.
+        Whether to let it end in a traceback.
 
     Returns
     -------
     int
-        0, or 2 after bad input.
+        0, or 2 after either.
 
     Example
     -------
@@ -53,5 +57,14 @@ def exit_code(action, debug=False):
         if debug:
             raise
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if debug or error.errno not in _DISK:
+            raise
+        print(
+            f"error: {error.filename or 'a file'}: {error.strerror}; make room, or see "
+            "who may write there, and run again",
+            file=sys.stderr,
+        )
         return 2
     return 0

@@ -40,13 +40,13 @@ class SceneObjective:
     bank : float
         Weight of similarity matching over all sentences of the bank.
     confidence : float or sequence of float
-        Weight of :func:`~speechbrain_lmac.objective.confidence_drop`. This weight,
-        the next two and ``loudness`` may move during the training: see :func:`at`.
+        Weight of :func:`~speechbrain_lmac.objective.confidence_drop`. This weight
+        and those below may move during the training: see :func:`at`.
     l1 : float or sequence of float
         Weight of the mean of masks of prompts that name something in the clip.
     l1_foreign : float or sequence of float
         Weight of the mean of masks of prompts that do not.
-    removal : float
+    removal : float or sequence of float
         Weight of what the removed sound should be: the other source alone, or, for a
         single clip, no more like the prompt than silence is.
     loudness : float or sequence of float
@@ -202,7 +202,8 @@ class SceneObjective:
                 pairs.prompt[pairs.own],
             )
         if self.removal:
-            terms["removal"] = self.removal * self._removal(pairs, masks, energies)
+            weight = at(self.removal, ramp)
+            terms["removal"] = weight * self._removal(pairs, masks, energies)
         if self.loudness:
             both = kept[mixed], pairs.sources, energies[mixed].expand_as(pairs.sources)
             terms["loudness"] = at(self.loudness, ramp) * objective.loudness_matching(

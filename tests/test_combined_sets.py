@@ -6,7 +6,7 @@ import torch
 from speechbrain_lmac import audio
 from speechbrain_lmac.data.manifests import read_manifest
 from speechbrain_lmac.data.prepare import prepare_manifests
-from speechbrain_lmac.errors import ConfigError
+from speechbrain_lmac.errors import ConfigError, ManifestError
 
 
 @pytest.fixture
@@ -52,3 +52,28 @@ def test_folds_that_there_are_not(folders, tmp_path):
             urbansound8k_folder=urban,
             urbansound8k_folds=[11],
         )
+
+
+def test_recordings_that_are_not_trained_on(folders, tmp_path):
+    esc, urban = folders
+    table = tmp_path / "exclude.csv"
+
+    def prepared(rows):
+        table.write_text(rows)
+        return prepare_manifests(
+            tmp_path / "save",
+            esc,
+            [1],
+            [2],
+            urbansound8k_folder=urban,
+            exclude_csv=table,
+        )
+
+    # named with another suffix; and one that is only validated on
+    train, valid = prepared("set,file\nESC-50,1-100-A-0.ogg\nESC-50,2-200-A-0.wav\n")
+    assert read_manifest(train).caption.to_list() == ["gun shot"]
+    assert read_manifest(valid).caption.to_list() == ["dog"]
+    with pytest.raises(ManifestError, match=r"exclude\.csv: names all clips"):
+        prepared("file\n1-100-A-0.wav\n2-6-0-0.wav\n")
+    with pytest.raises(ManifestError, match=r"exclude\.csv: .*file"):
+        prepared("set,name\nESC-50,1-100-A-0.wav\n")

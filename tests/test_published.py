@@ -51,6 +51,14 @@ def test_folds(esc, tmp_path, caplog):
         esc50.prepare(esc, tmp_path / "n.csv", folds=[5])
 
 
+def test_names_that_no_file_can_have(esc, tmp_path):
+    table = esc / "meta" / "esc50.csv"
+    table.write_text(table.read_text() + f"{300 * 'a'}.wav,2,dog,0\n")
+    manifest = esc50.prepare(esc, tmp_path / "m.csv", folds=[2])
+    assert list(manifest.ID) == ["2-200-A-0"]
+    assert "aaa.wav: missing" in (tmp_path / "m.missing.txt").read_text()
+
+
 def test_urbansound8k(urban, tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         manifest = urbansound8k.prepare(urban, tmp_path / "m.csv")

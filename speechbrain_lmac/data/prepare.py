@@ -7,15 +7,14 @@ import inspect
 import json
 import logging
 import os
-import sys
 from pathlib import Path
 
 import pandas as pd
 
 from speechbrain_lmac import atomic
 from speechbrain_lmac.data import audiocaps, clotho, esc50, synth, urbansound8k
-from speechbrain_lmac.data.manifests import read_manifest, write_manifest
-from speechbrain_lmac.errors import ConfigError, ManifestError, UserError
+from speechbrain_lmac.data.manifests import read_manifest, read_table, write_manifest
+from speechbrain_lmac.errors import ConfigError, ManifestError, exit_code
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +80,7 @@ def prepare_manifests(
     train_csv=None,
     valid_csv=None,
     data_root=None,
+    exclude_csv=None,
     clips_per_sound=20,
     seed=0,
 ):
@@ -106,6 +106,9 @@ def prepare_manifests(
         Your own validation manifest, in place of ESC-50's.
     data_root : str or Path
         What ``$data_root`` in your own manifests stands for.
+    exclude_csv : str or Path
+        Names in its column ``file`` recordings not to train on, with any suffix: such
+        as those of which another part is evaluated on.
     clips_per_sound : int
         Synthesised clips of each sound; one in five is for validation.
     seed : int
@@ -131,16 +134,19 @@ def prepare_manifests(
     ):
         output = Path(save_folder) / f"{split}.csv"
         if own:
-            write_manifest(_own(own, data_root), output)
+            manifest = _own(own, data_root)
         elif data_folder:
             manifest = _esc50(data_folder, output, split, folds)
             if urbansound8k_folder and split == "train":
                 more = _urbansound8k(
                     urbansound8k_folder, output.with_stem("us8k"), urbansound8k_folds
                 )
-                write_manifest(pd.concat([manifest, more], ignore_index=True), output)
+                manifest = pd.concat([manifest, more], ignore_index=True)
         else:
             raise ConfigError(f"{split}_csv is not set: give it, or --data_folder DIR")
+        if exclude_csv and split == "train":
+            manifest = _without(manifest, exclude_csv)
+        write_manifest(manifest, output)
 
 
 @once
@@ -221,6 +227,22 @@ def _own(csv, data_root):
     manifest = read_manifest(csv, data_root)
     manifest["wav"] = manifest["wav"].map(os.path.abspath)
     return manifest
+
+
+def _without(manifest, exclude_csv):
+    """A manifest less the recordings that a table names."""
+    table = read_table(exclude_csv, ["file"], "name the recordings in it")
+    named = {Path(file).stem for file in table["file"]}
+    excluded = manifest["wav"].map(lambda wav: Path(wav).stem in named)
+    if excluded.all():
+        raise ManifestError(f"{exclude_csv}: names all clips to train on; leave some")
+    logger.warning(
+        "%s: %d of %d clips are not trained on",
+        exclude_csv,
+        excluded.sum(),
+        len(manifest),
+    )
+    return manifest[~excluded]
 
 
 def _training_set(folder, name, clotho_folder, audiocaps_folder):
@@ -320,11 +342,10 @@ def prepare_command(prepare, description, **choices):
     if Path(arguments.output).exists():
         print(f"{arguments.output}: there already; delete it to write it anew")
         return 0
-    try:
+
+    def action():
         manifest = prepare(**vars(arguments))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    hours = manifest["duration"].sum() / 3600
-    print(f"{arguments.output}: {len(manifest)} clips, {hours:.2f} hours")
-    return 0
+        hours = manifest["duration"].sum() / 3600
+        print(f"{arguments.output}: {len(manifest)} clips, {hours:.2f} hours")
+
+    return exit_code(action)

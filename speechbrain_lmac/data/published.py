@@ -1,6 +1,7 @@
 """From a data set as its publisher lays it out to a manifest."""
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -118,4 +119,5 @@ def _tell(splits, published, gone, output):
 def _find(path):
     """The clip under its published name or in another format, or None."""
     others = [path.with_suffix(suffix) for suffix in SUFFIXES]
-    return next((p for p in [path, *others] if p.is_file()), None)
+    # not Path.is_file, which raises for a name too long or a folder that is closed
+    return next((p for p in [path, *others] if os.path.isfile(p)), None)
