@@ -39,7 +39,7 @@ setup(
         "hyperpyyaml>=1.2.3",
         "ruamel.yaml>=0.17.28",
         "numpy>=1.26",
-        "scipy>=1.11",
+        "scipy>=1.15",
         "pandas>=2.2",
         "soundfile>=0.12.1",
         "safetensors>=0.4.3",

@@ -2,13 +2,15 @@
 
     python benchmarks/ablation.py --data_folder DIR/ESC-50 --epochs 12 --output DIR
 
-A variant that is exported already is not trained again, and a training that was broken
-off goes on. The comparison is that of ``speechbrain_lmac.evaluation.ablation``, on fold
-3, which no variant is trained on. Options that this script does not know go to
+A variant that the same command exported already is not trained again, and a training
+that was broken off goes on. The comparison is that of
+``speechbrain_lmac.evaluation.ablation``, on fold 3, which no variant is trained on, but
+`mini` itself was. Options that this script does not know go to
 ``train.py``, such as ``--classifier_folder DIR``.
 """
 
 import argparse
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -32,14 +34,15 @@ VARIANTS = {
 
 def train(name, folder, options):
     """Trains a variant unless it is exported; returns the folder of its export."""
-    export = folder / "export"
-    if (export / "hyperparams.yaml").exists():  # written last
+    command = ["train.py", "hparams/lmac_zs_mini.yaml", "--output_folder", str(folder)]
+    command = shlex.join([*command, *options, *VARIANTS[name]])
+    done, export = folder / "exported_by.txt", folder / "export"
+    if done.exists() and done.read_text() == command:
         print(f"{name}: exported already")
         return export
-    command = [sys.executable, "train.py", "hparams/lmac_zs_mini.yaml"]
-    command += ["--output_folder", str(folder), *options, *VARIANTS[name]]
-    print(f"{name}: {' '.join(command[1:])}")
-    subprocess.run(command, cwd=ROOT, check=True)
+    print(f"{name}: {command}")
+    subprocess.run([sys.executable, *shlex.split(command)], cwd=ROOT, check=True)
+    done.write_text(command)
     return export
 
 

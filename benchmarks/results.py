@@ -83,8 +83,11 @@ SECTIONS = {
 # columns of the first table, and whether more is better
 SHOWN = {"AI": True, "AD": False, "AG": True, "FidIn": True}
 TAKEN = "taken.json"
-DECODER = ROOT / "speechbrain_lmac" / "pretrained" / "mini" / "decoder.safetensors"
-SHIPPED = hashlib.sha256(DECODER.read_bytes()).hexdigest()
+MINI = ROOT / "speechbrain_lmac" / "pretrained" / "mini"
+SHIPPED = {
+    name: hashlib.sha256((MINI / f"{name}.safetensors").read_bytes()).hexdigest()
+    for name in ("classifier", "decoder")
+}
 INTRODUCTION = """\
 # What has been measured with `mini`
 
@@ -96,15 +99,21 @@ figures of both in view, and a few training recordings share a source with them
 
 ## At a glance: LMAC-ZS / the best of the other explainers
 
-Bold where LMAC-ZS is ahead. In `two_sources` the prompt is the clip's label and not
-what the classifier predicts for the mixture, so that Fid-In is low for all."""
+Bold where LMAC-ZS is ahead. In `two_sources` the prompt is the clip's label: Fid-In is
+the share of clips whose masked sound is taken for that class."""
+
+
+def made_with(name):
+    """What decides about a section's figures: the command, and what ships."""
+    return {"command": SECTIONS[name][1]} | SHIPPED
 
 
 def taken(folder):
-    """Seconds that a section took with the decoder that ships; None: not measured."""
+    """Seconds that a section took, as it would be made today; None: not measured."""
     file = folder / TAKEN
     told = json.loads(file.read_text()) if file.exists() else {}
-    return told.get("seconds") if told.get("shipped") == SHIPPED else None
+    seconds = told.pop("seconds", None)
+    return seconds if told == made_with(folder.name) else None
 
 
 def measure(name, data_folder, output):
@@ -123,7 +132,7 @@ def measure(name, data_folder, output):
     code = subprocess.run(command, cwd=ROOT).returncode
     if not code:
         seconds = round(time.monotonic() - started)
-        told = {"seconds": seconds, "shipped": SHIPPED}
+        told = {"seconds": seconds} | made_with(name)
         (folder / TAKEN).write_text(json.dumps(told))
     return code
 

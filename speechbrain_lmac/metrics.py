@@ -45,7 +45,7 @@ FURTHER = {
 }
 
 
-def faithfulness(p, kept, removed, explained=None):
+def faithfulness(p, kept, removed, explained=None, tolerance=TOLERANCE):
     """AI, AD, AG, FF and FidIn of every clip.
 
     Arguments
@@ -58,14 +58,16 @@ def faithfulness(p, kept, removed, explained=None):
         Probabilities of what the mask leaves [B, C].
     explained : torch.Tensor
         Numbers [B] of the classes c; None takes those predicted for the whole clips.
+    tolerance : float
+        What a probability must grow by to have grown.
 
     Returns
     -------
     dict of str to torch.Tensor
-        Each [B]. ``AI`` is 100 where the class became more likely (by more than
-        ``TOLERANCE``), ``AD`` and ``AG`` the relative loss and gain in per cent (AD is
-        0 where p is 0, AG where it is 1), ``FF`` what removal costs, ``FidIn`` 1 where
-        the prediction stays.
+        Each [B]. ``AI`` is 100 where the class became more likely, ``AD`` and ``AG``
+        the relative loss and gain in per cent (AD is 0 where p is 0, AG where AI is),
+        ``FF`` what removal costs, ``FidIn`` 1 where the masked sound is taken for the
+        class.
 
     Example
     -------
@@ -74,17 +76,17 @@ def faithfulness(p, kept, removed, explained=None):
     >>> {name: round(v.item(), 3) for name, v in values.items()}
     {'AI': 0.0, 'AD': 50.0, 'AG': 0.0, 'FF': 0.7, 'FidIn': 0.0}
     """
-    predicted = p.argmax(1)
-    c = (predicted if explained is None else explained).unsqueeze(1)
-    before, after, without = (x.gather(1, c).squeeze(1) for x in (p, kept, removed))
-    room = 1 - before
-    gain = (after - before).clamp(min=0) / room.clamp(min=1e-12)
+    c = p.argmax(1) if explained is None else explained
+    before, after, without = (
+        x.gather(1, c.unsqueeze(1)).squeeze(1) for x in (p, kept, removed)
+    )
+    grown = after > before + tolerance  # so p is less than 1
     return {
-        "AI": 100.0 * (after > before + TOLERANCE),
+        "AI": 100.0 * grown,
         "AD": _drop(before, after),
-        "AG": 100.0 * torch.where(room > 0, gain, 0.0),
+        "AG": 100.0 * torch.where(grown, (after - before) / (1 - before), 0.0),
         "FF": before - without,
-        "FidIn": (kept.argmax(1) == predicted).float(),
+        "FidIn": (kept.argmax(1) == c).float(),
     }
 
 

@@ -76,16 +76,21 @@ def test_integrated_gradients_are_complete(classifier, scene, text):
         assert (total - (after - before)).abs().max() < 0.02 * maps.abs().sum() / 4
 
 
-def test_smoothgrad_is_the_mean_of_gradients(classifier, scene, text):
+@pytest.mark.parametrize("pairs_per_pass", [3, 64])
+def test_smoothgrad_is_the_mean_of_gradients(classifier, scene, text, pairs_per_pass):
+    """The same noise in however many passes."""
     samples, noise, seed = 4, 0.2, 7
     masking = Masking.for_classifier(classifier, scene.domain)
-    explain = SmoothGrad(classifier, samples=samples, noise=noise, seed=seed)
+    explain = SmoothGrad(
+        classifier, samples, noise, seed, pairs_per_pass=pairs_per_pass
+    )
     masks = explain(scene, text)
     for b, energies in enumerate(scene.energies):
         levels = torch.log1p(energies / masking.floor)
-        spread = torch.full((samples, *levels.shape), noise)
-        torch.manual_seed(seed)
-        draws = torch.normal(0.0, spread)
+        lots = torch.Generator().manual_seed(seed)
+        draws = [
+            noise * torch.randn(levels.shape, generator=lots) for _ in range(samples)
+        ]
         for p, prompt in enumerate(text):
             total = 0
             for draw in draws:

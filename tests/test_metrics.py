@@ -224,19 +224,32 @@ def test_directions():
 
 
 def test_another_class_than_the_predicted_one():
-    """All figures but FidIn follow the class that is explained."""
+    """All figures follow the class that is explained."""
     p = torch.tensor([[0.7, 0.2, 0.1]])
     kept, removed = torch.tensor([[0.1, 0.8, 0.1]]), torch.tensor([[0.9, 0.05, 0.05]])
     values = faithfulness(p, kept, removed, torch.tensor([1]))
     wanted = slow_faithfulness(*(x[0, [1]].numpy() for x in (p, kept, removed)))
     for name in ("AI", "AD", "AG", "FF"):
         assert values[name].item() == pytest.approx(wanted[name], abs=1e-4)
-    assert values["FidIn"].item() == 0  # the prediction was the first class
+    assert values["FidIn"].item() == 1  # what is kept is taken for the class
 
 
 def test_a_class_without_probability_loses_nothing():
     p = torch.tensor([[1.0, 0.0]])
     values = faithfulness(p, p, p, torch.tensor([1]))
     assert {k: v.item() for k, v in values.items()} == {
-        "AI": 0, "AD": 0, "AG": 0, "FF": 0, "FidIn": 1
+        "AI": 0, "AD": 0, "AG": 0, "FF": 0, "FidIn": 0
     }  # fmt: skip
+
+
+def test_a_probability_that_float32_cannot_raise_gains_nothing():
+    """All ones would else score AG 100 with a classifier that is very sure."""
+    p = torch.tensor([[1 - 2**-24, 2**-24]])
+    values = faithfulness(p, torch.tensor([[1.0, 0.0]]), p)
+    assert (values["AI"].item(), values["AG"].item()) == (0, 0)
+
+
+def test_tolerance_is_what_a_probability_must_grow_by():
+    p, kept = torch.tensor([[0.5, 0.5]]), torch.tensor([[0.51, 0.49]])
+    assert faithfulness(p, kept, p, tolerance=0.005)["AI"].item() == 100
+    assert faithfulness(p, kept, p, tolerance=0.02)["AI"].item() == 0

@@ -58,8 +58,9 @@ def test_what_is_done_is_not_run_again(script, run, tmp_path):
     # another decoder ships: what was measured is not its
     file = tmp_path / "prompts" / script.TAKEN
     told = json.loads(file.read_text())
-    file.write_text(json.dumps(told | {"shipped": "another"}))
-    assert script.taken(tmp_path / "prompts") is None
+    for changed in ({"decoder": "another"}, {"command": "python other.py"}):
+        file.write_text(json.dumps(told | changed))
+        assert script.taken(tmp_path / "prompts") is None
 
 
 def test_beside(script):

@@ -51,7 +51,7 @@ def build_manifest(
         The splits to take, and how many clips each has as published; by default all
         that are listed.
     unreadable : list[str], optional
-        What is wrong with each clip that cannot be read is added to it.
+        Each clip that is missing or cannot be read is added to it, with the reason.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def build_manifest(
         name = clip.name or path.stem
         rows.append([name, duration, wav, caption, clip.split, clip.label])
     if unreadable is not None:
-        unreadable += damaged
+        unreadable += missing + damaged
     if not rows:
         where = clips[0].path.parent if clips else output
         reason = f"can be read ({damaged[0]})" if damaged else "is there"

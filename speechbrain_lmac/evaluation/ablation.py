@@ -13,11 +13,9 @@ import sys
 
 from speechbrain_lmac.errors import ConfigError
 from speechbrain_lmac.evaluation import command, prompts
-from speechbrain_lmac.evaluation.tables import Table
-from speechbrain_lmac.metrics import METRICS
+from speechbrain_lmac.evaluation.tables import SHOWN, Table, heading
 
 WRONG = 8  # wrong prompts of each clip in the histograms, where there are as many
-_DRAWN = ("AI", "AD", "AG", "FF", "FidIn", "MM")
 
 
 def measure(asked, exports):
@@ -73,22 +71,22 @@ def summary(rows, values, cell):
     -------
     Table
     """
-    arrows = {"higher": " ↑", "lower": " ↓", "": ""}
-    header = [name + arrows[METRICS[name].better] for name in _DRAWN]
+    header = [heading(name) for name in SHOWN]
     header += [f"constant {name}" for name in ("AI", "AD", "FidIn")]
     header += ["right > wrong", "energy right", "energy wrong", "correlation"]
     table = Table("Decoders", ["decoder", *header, "SI-SDRi (dB)"])
     for name, own in rows.groupby("decoder", sort=False):
         by = own.set_index(["condition", "method"]).sort_index()
         clips, mixed = by.loc["in_domain"], by.loc["two_sources"]
-        cells = [cell(clips.loc[["lmac_zs"], metric]) for metric in _DRAWN]
+        cells = [cell(clips.loc[["lmac_zs"], metric]) for metric in SHOWN]
         control = clips.loc[["control_constant"]]
         cells += [cell(control[metric]) for metric in ("AI", "AD", "FidIn")]
         asked = values[values["decoder"] == name]
         first = asked[asked["prompt"] == "predicted"].set_index("clip")
         # the first of the drawn, so that each clip counts once
         wrong = asked[asked["prompt"] == "wrong"].groupby("clip").first()
-        larger = (first["MM"] > wrong["MM"].reindex(first.index)).astype(float)
+        less = wrong["MM"].reindex(first.index) + prompts.ALIKE
+        larger = (first["MM"] > less).astype(float)
         cells += [cell(larger), cell(first["energy"]), cell(wrong["energy"])]
         cells += [f"{prompts.correlation(asked):.2f}"]
         gain = mixed.loc[["lmac_zs"]].get("SI-SDRi")

@@ -15,6 +15,7 @@ import ruamel.yaml
 import speechbrain as sb
 import torch
 from ruamel.yaml.error import YAMLError
+from speechbrain.utils.distributed import infer_device
 
 from speechbrain_lmac import __version__, atomic
 from speechbrain_lmac.errors import ConfigError, exit_code
@@ -134,10 +135,12 @@ def run(check, arguments, **defaults):
     named = list(itertools.takewhile(lambda a: not a.startswith("-"), arguments[1:]))
     options = arguments[:1] + arguments[1 + len(named) :]
     hparams_file, run_opts, overrides = sb.parse_arguments(options)
-    device = run_opts.get("device") or "cpu"
+    device = run_opts.get("device") or infer_device()
 
     def action():
         given = defaults | _overrides(overrides)
+        if "conditions" in given:
+            raise ConfigError("conditions: checks are made of the clips as they are")
         check(Command(hparams_file, _named(named), given, device))
 
     return exit_code(action, run_opts.get("debug"))

@@ -1,12 +1,12 @@
 """One sound and every explainer: the masks, and all figures of them."""
 
-import inspect
 import time
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 
+from speechbrain_lmac.evaluation import settings
 from speechbrain_lmac.evaluation.columns import Columns
 from speechbrain_lmac.explainers.base import Scene, hear
 from speechbrain_lmac.explainers.controls import IdealMask, OtherClip
@@ -66,7 +66,7 @@ class Measurement:
     makers : dict of str to callable
         Classes of explainers by their names in the results. Of ``classifier``, ``law``
         and ``floor_db`` of the masking, and ``pairs_per_pass`` each is given what it
-        asks for. ``lmac_zs`` is the interpreter's.
+        asks for and the yaml has not set. ``lmac_zs`` is the interpreter's.
     text : torch.Tensor
         Unit vectors of the prompts of all classes [C, D].
     domains : sequence of str
@@ -98,12 +98,10 @@ class Measurement:
             "floor_db": floor_db,
             "pairs_per_pass": pairs_per_pass,
         }
-        self.explainers = {}
-        for name, maker in makers.items():
-            asked = inspect.signature(maker).parameters
-            self.explainers[name] = maker(
-                **{key: value for key, value in parts.items() if key in asked}
-            )
+        self.explainers = {
+            name: maker(**settings.wanted(maker, parts))
+            for name, maker in makers.items()
+        }
 
     @torch.no_grad()
     def hear(self, sound, label=None):

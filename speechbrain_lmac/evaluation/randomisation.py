@@ -15,8 +15,10 @@ import sys
 
 import torch
 
-from speechbrain_lmac.evaluation import command, ssim
+from speechbrain_lmac.evaluation import command, settings, ssim
 from speechbrain_lmac.evaluation.tables import METHODS, Table
+
+_STATISTICS = ("running_mean", "running_var")
 
 
 @torch.no_grad()
@@ -24,7 +26,7 @@ def randomise(module, generator):
     """Draws all that a module has learned anew, in place.
 
     Norms lose their gains, shifts and running statistics too: left alone, they would
-    keep much of what was learned. Only integers stay, which count or index.
+    keep much of what was learned.
 
     Arguments
     ---------
@@ -42,10 +44,9 @@ def randomise(module, generator):
     False
     """
     for part in module.modules():
-        learned = part.named_parameters(recurse=False)
-        for name, tensor in [*learned, *part.named_buffers(recurse=False)]:
-            if not tensor.is_floating_point():
-                continue
+        # other buffers are no weights: HTSAT keeps the masks of its windows as one
+        counted = [x for x in part.named_buffers(recurse=False) if x[0] in _STATISTICS]
+        for name, tensor in [*part.named_parameters(recurse=False), *counted]:
             if tensor.dim() > 1:
                 spread = (2 * len(tensor) / tensor.numel()) ** 0.5
                 drawn = spread * torch.randn(tensor.shape, generator=generator)
@@ -228,6 +229,7 @@ def plot_strip(strip):
 
 def _check(asked):
     """Cascading randomisation, from the command line to the files."""
+    settings.check_scale(asked.hparams)
     study = asked.study()
     values, strip = measure(study, asked.hparams["seed"])
     drawn = {

@@ -8,10 +8,12 @@ from speechbrain_lmac.metrics import METRICS
 
 FIRST = [*"clip method domain condition true predicted p o q".split(), *METRICS]
 _CURVES = ["deletion curve", "insertion curve"]
+_NAMED = 10  # of many clips that were skipped
 _NOTES = """\
 Means over clips with 95 % bootstrap intervals (percentiles). FF: in brackets its share
-of the mean confidence, which is its ceiling. `seconds` a clip, for the explanation
-alone, with the clip encoded before. The p-values are of two-sided permutation tests."""
+of the mean confidence, which is its ceiling. `seconds` a clip (median), for the
+explanation alone, with the clip encoded before. The p-values are of two-sided
+permutation tests."""
 _PAPER = """\
 Lines with "paper" are what arXiv 2405.17615 prints, for another classifier and other
 clips (accuracy {mel} % mel, {stft} % stft): its AD has the range of probabilities that
@@ -29,7 +31,7 @@ def write(folder, records, unreadable, hparams):
     records : list of dict
         Of the journal, one for each clip, in the order of the clips.
     unreadable : list of str
-        What was said of clips that were skipped.
+        What was said of clips that were skipped, missing or damaged.
     hparams : dict
         The loaded yaml, and the interpreter's ``masking`` in words.
 
@@ -73,7 +75,7 @@ def footer(rows, unreadable, hparams):
     rows : pandas.DataFrame
         All rows.
     unreadable : list of str
-        What was said of clips that were skipped.
+        What was said of clips that were skipped, missing or damaged.
     hparams : dict
         The loaded yaml, and the interpreter's ``masking`` in words.
 
@@ -83,7 +85,8 @@ def footer(rows, unreadable, hparams):
         Paragraphs.
     """
     clips = f"{rows['clip'].nunique()} clips; {len(unreadable)} skipped as unreadable"
-    notes = [clips + ("" if not unreadable else ": " + "; ".join(unreadable)) + "."]
+    named = unreadable[:_NAMED] + ["..."] * (len(unreadable) > _NAMED)
+    notes = [clips + ("" if not unreadable else ": " + "; ".join(named)) + "."]
     empty = rows[rows["MM"] == 0].groupby("method", sort=False).size()
     if len(empty):
         counts = ", ".join(f"{tables.METHODS.get(m, m)} {n}" for m, n in empty.items())
@@ -91,7 +94,8 @@ def footer(rows, unreadable, hparams):
     if "silent target" in rows:
         silent = rows[rows["silent target"] == 1]["clip"].nunique()
         notes.append(f"Silent targets, left out of the localisation: {silent}.")
-    absent = set(hparams["conditions"]) - set(rows["condition"])
+    found = set(rows["condition"])
+    absent = [name for name in hparams["conditions"] if name not in found]
     if absent:
         notes.append(
             f"Conditions left out, without a folder or a method: {', '.join(absent)}."

@@ -13,6 +13,7 @@ from speechbrain.utils.distributed import (
     ddp_init_group,
     get_rank,
     if_main_process,
+    infer_device,
     run_on_main,
 )
 from tqdm import tqdm
@@ -73,7 +74,7 @@ def evaluate(hparams, hparams_file, run_opts, overrides=""):
     None
     """
     ddp_init_group({"distributed_backend": "gloo"})  # nothing but barriers
-    evaluation = Evaluation(hparams, run_opts.get("device") or "cpu")
+    evaluation = Evaluation(hparams, run_opts.get("device") or infer_device())
     with open(hparams_file, encoding="utf-8") as file:
         resolved = resolve_references(file, overrides).read()
     run_on_main(evaluation.write_settings, args=[resolved])
@@ -95,6 +96,7 @@ class Evaluation:
 
     def __init__(self, hparams, device="cpu"):
         settings.check(hparams)
+        settings.check_scale(hparams)
         self.hparams, self.folder = hparams, Path(hparams["output_folder"])
         dataset = hparams["dataset"]
         self.classes = dataset_module(dataset).CLASSES
@@ -141,7 +143,8 @@ class Evaluation:
         """
         mods = self.interpreter.mods
         known = {
-            "clips heard": hashlib.sha256("\n".join(self.chosen).encode()).hexdigest(),
+            "clips heard": _hash(self.chosen),
+            "clips to mix with": _hash(self.clips.ids),
             "classifier weights": checkpoint.fingerprint(mods.classifier),
             "decoder weights": checkpoint.fingerprint(mods.decoder),
             "masking law": str(self.interpreter.hparams.masking_law),
@@ -252,3 +255,7 @@ class Evaluation:
                 except AudioInputError:
                     continue
         return None
+
+
+def _hash(names):
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()

@@ -1,5 +1,6 @@
 """The settings of an evaluation: what they may be, and that they stay the same."""
 
+import inspect
 import json
 import platform
 from importlib.metadata import version
@@ -40,9 +41,36 @@ def check(hparams):
             continue
         if not isinstance(value, int) or value < 1:
             raise ConfigError(f"{name} is {value}: give a whole number, at least 1")
-    fractions = hparams["curve_fractions"]
-    if sorted({0.0, *fractions, 1.0}) != [0.0, *fractions, 1.0]:
+    for name in ("domains", "folds"):
+        if hparams[name] == []:
+            raise ConfigError(
+                f'{name} is empty: give one or several, as --{name} "[...]"'
+            )
+    fractions, snr_db = hparams["curve_fractions"], hparams["snr_db"]
+    numbers = all(isinstance(share, int | float) for share in fractions)
+    if not numbers or sorted({0.0, *fractions, 1.0}) != [0.0, *fractions, 1.0]:
         raise ConfigError(f"curve_fractions {fractions}: give rising ones in 0 to 1")
+    if not isinstance(snr_db, int | float | str):
+        raise ConfigError(f"snr_db is {snr_db}: give dB, or lmac_mixture or lmac_noise")
+
+
+def check_scale(hparams):
+    """Refuses the scale that sets a clip's prompts side by side, where one is asked.
+
+    Arguments
+    ---------
+    hparams : dict
+        The loaded yaml.
+
+    Returns
+    -------
+    None
+    """
+    if hparams["scale"] == "prompts":
+        raise ConfigError(
+            "scale is prompts, but one prompt of a clip is explained here: give pair, "
+            "or a number that raw maps are divided by"
+        )
 
 
 def chosen(names, known, what):
@@ -74,6 +102,32 @@ def chosen(names, known, what):
     if not names:
         raise ConfigError(f"no {what} is chosen: choose from {listed}")
     return {name: known[name] for name in names}
+
+
+def wanted(maker, parts):
+    """What a maker of explainers asks for and the yaml has not set.
+
+    Arguments
+    ---------
+    maker : callable
+        A class or function, perhaps with settings of the yaml (``!name:``).
+    parts : dict
+        What there is to give, by the argument's name.
+
+    Returns
+    -------
+    dict
+        Some of ``parts``.
+
+    Example
+    -------
+    >>> from functools import partial
+    >>> wanted(partial(lambda classifier, law: None, law="linear"), {"law": "log"})
+    {}
+    """
+    known = set(inspect.signature(maker).parameters)
+    known -= set(getattr(maker, "keywords", {}))
+    return {name: part for name, part in parts.items() if name in known}
 
 
 def prompts(template, classes):

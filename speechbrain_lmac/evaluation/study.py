@@ -1,6 +1,5 @@
 """What the sanity checks are made of: a classifier, clips, and ways to explain."""
 
-import inspect
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,6 +89,9 @@ class Study:
         law, floor_db = held.masking_law, held.mask_floor_db
         given = {"law": law, "floor_db": floor_db}
         given["pairs_per_pass"] = hparams["pairs_per_pass"]
+        for name in hparams["methods"]:
+            if name.startswith("control_"):
+                raise ConfigError(f"method '{name}': evaluate.py alone has controls")
         known = {n: _maker(make, given) for n, make in hparams["explainers"].items()}
         known = {"lmac_zs": lambda _: LMACZS(interpreter.mods.decoder)} | known
         clips = load_clips(
@@ -164,11 +166,8 @@ class Study:
 
 def _maker(make, given):
     """From a classifier to an explainer, which gets what it asks for of ``given``."""
-    asked = inspect.signature(make).parameters
-    given = {key: value for key, value in given.items() if key in asked}
 
     def made(classifier):
-        return make(**given, **({"classifier": classifier} if has_classifier else {}))
+        return make(**settings.wanted(make, given | {"classifier": classifier}))
 
-    has_classifier = "classifier" in asked
     return made

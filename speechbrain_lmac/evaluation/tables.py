@@ -29,7 +29,9 @@ GROUPS = {
     "Areas under the deletion and insertion curves": ["deletion", "insertion"],
     "Localisation of the prompted source": ["share", "IoU", "SI-SDRi"],
 }
+SHOWN = ("AI", "AD", "AG", "FF", "FidIn", "MM")  # where decoders are compared
 _ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
+_PUBLISHED = "AD (double softmax)"  # says something beside published figures alone
 
 
 @dataclass
@@ -74,6 +76,27 @@ def metric(column):
     for prefix in ("raw ", "heard "):
         column = column.removeprefix(prefix)
     return every.get(column)
+
+
+def heading(column):
+    """A column's name, with an arrow where there is a better and a worse.
+
+    Arguments
+    ---------
+    column : str
+        Of ``results.csv``.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> heading("AD"), heading("MM")
+    ('AD ↓', 'MM')
+    """
+    kind = metric(column)
+    return column + _ARROWS[kind.better] if kind else column
 
 
 def mean_cell(values, samples, seed):
@@ -124,17 +147,18 @@ def method_tables(rows, dataset, samples, seed):
     tables = []
     for title, columns in GROUPS.items():
         columns = [c for c in columns if c in rows and rows[c].notna().any()]
+        if _PUBLISHED in columns and not printed:
+            columns.remove(_PUBLISHED)
         if not columns:
             continue
-        header = [c + _ARROWS[m.better] if (m := metric(c)) else c for c in columns]
-        table = Table(title, ["method", *header])
+        table = Table(title, ["method", *map(heading, columns)])
         for method, own in rows.groupby("method", sort=False):
             cells = [mean_cell(own[c], samples, seed) for c in columns]
             if "FF" in columns:  # removing all costs the confidence, no more
                 share = own["FF"].mean() / own["p"].mean()
                 cells[columns.index("FF")] += f" ({100 * share:.0f} %)"
             if "seconds" in columns:
-                cells[columns.index("seconds")] = f"{own['seconds'].mean():.2g}"
+                cells[columns.index("seconds")] = f"{own['seconds'].median():.2g}"
             table.rows.append([METHODS.get(method, method), *cells])
             if title == "Faithfulness" and method in printed:
                 theirs = dict(zip(published.COLUMNS, printed[method], strict=True))
@@ -169,7 +193,7 @@ def comparison(rows, samples, seed):
     table = Table("LMAC-ZS against the best other explainer, paired by clip", header)
     for name in rows.columns:
         kind = metric(name)
-        if not kind or not kind.better:
+        if not kind or not kind.better or name == _PUBLISHED:
             continue
         by_clip = rows.pivot(index="clip", columns="method", values=name)
         by_clip = by_clip[["lmac_zs", *others]].dropna()
@@ -181,7 +205,7 @@ def comparison(rows, samples, seed):
         p = paired_test(by_clip["lmac_zs"], by_clip[best], samples, seed)
         table.rows.append(
             [
-                name + _ARROWS[kind.better],
+                heading(name),
                 mean_cell(by_clip["lmac_zs"], samples, seed),
                 METHODS.get(best, best),
                 mean_cell(by_clip[best], samples, seed),

@@ -21,10 +21,8 @@ from speechbrain_lmac.data.manifests import read_manifest
 from speechbrain_lmac.data.pipeline import ClipReader
 from speechbrain_lmac.errors import AudioInputError, ConfigError
 from speechbrain_lmac.evaluation import command
-from speechbrain_lmac.evaluation.tables import Table
+from speechbrain_lmac.evaluation.tables import SHOWN, Table
 from speechbrain_lmac.explainers.base import hear
-
-METRICS = ("AI", "AD", "AG", "FF", "FidIn", "MM")
 
 
 def frechet_distance(one, other):
@@ -149,7 +147,7 @@ def measure(asked, sets):
     Returns
     -------
     pandas.DataFrame
-        Columns ``set, clips, FAD``, and the means of ``METRICS`` where a decoder is
+        Columns ``set, clips, FAD``, and the means of ``SHOWN`` where a decoder is
         named.
     """
     import pandas as pd
@@ -170,7 +168,7 @@ def measure(asked, sets):
                 conditions=["in_domain"],
                 curve_fractions=[],
             )
-            row |= found[list(METRICS)].mean().to_dict()
+            row |= found[list(SHOWN)].mean().to_dict()
         rows.append(row)
     return pd.DataFrame(rows)
 

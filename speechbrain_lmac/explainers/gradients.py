@@ -102,7 +102,7 @@ class SmoothGrad(InputGradient):
     noise : float
         Standard deviation as a share of the clip's largest level.
     seed : int
-        Of the noise; the global random state stays as it is.
+        Of the noise, the same on every device; the global random state stays as it is.
     law : str
         ``log`` or ``linear``: the scale of the input.
     floor_db : float
@@ -110,8 +110,7 @@ class SmoothGrad(InputGradient):
     scale : str | float
         See :func:`~speechbrain_lmac.explainers.saliency.to_masks`.
     pairs_per_pass : int
-        Copies that go through the encoder at once; the noise is drawn so many at a
-        time.
+        Copies that go through the encoder at once; changes memory, not results.
     """
 
     def __init__(
@@ -130,20 +129,19 @@ class SmoothGrad(InputGradient):
 
     def attribute(self, similarity, levels):
         """A function of levels [N, F, T] and a clip's levels [1, F, T] to [1, F, T]."""
-        from captum.attr import NoiseTunnel, Saliency
+        from captum.attr import Saliency
 
-        tunnel = NoiseTunnel(Saliency(similarity))
-        with torch.random.fork_rng([levels.device] if levels.is_cuda else []):
-            torch.manual_seed(self.seed)
-            mean = tunnel.attribute(
-                levels,
-                nt_type="smoothgrad",
-                nt_samples=self.samples,
-                nt_samples_batch_size=self.pairs_per_pass,
-                stdevs=float(self.noise),
-                abs=False,
+        # not captum's NoiseTunnel: its noise depends on how many copies make a pass
+        draw, gradient = torch.Generator().manual_seed(self.seed), Saliency(similarity)
+        total = torch.zeros_like(levels)
+        for first in range(0, self.samples, self.pairs_per_pass):
+            count = min(self.pairs_per_pass, self.samples - first)
+            noise = torch.stack(
+                [torch.randn(levels.shape[1:], generator=draw) for _ in range(count)]
             )
-        return mean.abs()
+            noisy = (levels + self.noise * noise.to(levels)).requires_grad_()
+            total += gradient.attribute(noisy, abs=False).sum(0, keepdim=True)
+        return (total / self.samples).abs()
 
 
 class IntegratedGradients(InputGradient):

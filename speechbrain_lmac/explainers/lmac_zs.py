@@ -19,6 +19,11 @@ class LMACZS:
 
     @torch.no_grad()
     def __call__(self, scene, text):
-        """Clips [B] and prompts to masks [B, P, F, T] (or M in place of F)."""
+        """Clips [B] and prompts to masks [B, P, F, T] (or M in place of F).
+
+        Nothing is kept of silence.
+        """
         text = own_prompts(scene, text)
-        return self.decoder(scene.encoding, scene.mel, text, scene.domain)
+        masks = self.decoder(scene.encoding, scene.mel, text, scene.domain)
+        sounds = scene.energies.flatten(1).any(1)
+        return masks * sounds[:, None, None, None]
