@@ -4,7 +4,9 @@
 
 takes the yaml of an evaluation, with overrides as ``evaluate.py`` does, and writes into
 the folder ``sanity`` of its results: values as ``CHECK.csv``, their summary as
-``CHECK.md``, figures as PNG and PDF.
+``CHECK.md``, figures as PNG and PDF. What a check has defaults of its own for (``main``
+names them: methods, clips, folds, domains) counts as an option: the yaml's values of
+those are for ``evaluate.py``.
 """
 
 import itertools
