@@ -2,7 +2,7 @@
 
 import sys
 
-from speechbrain_lmac.data.prepare import prepare_command
+from speechbrain_lmac.data.recipe import prepare_command
 from speechbrain_lmac.data.speech import prepare
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import sys
 
-from speechbrain_lmac.data.prepare import prepare_command
+from speechbrain_lmac.data.recipe import prepare_command
 from speechbrain_lmac.data.urbansound8k import FOLDS, prepare
 
 if __name__ == "__main__":

@@ -1,20 +1,15 @@
 """Training and validation manifests of a run, made once."""
 
-import argparse
-import functools
-import hashlib
-import inspect
-import json
 import logging
 import os
 from pathlib import Path
 
 import pandas as pd
 
-from speechbrain_lmac import atomic
 from speechbrain_lmac.data import audiocaps, clotho, esc50, synth, urbansound8k
 from speechbrain_lmac.data.manifests import read_manifest, read_table, write_manifest
-from speechbrain_lmac.errors import ConfigError, ManifestError, exit_code
+from speechbrain_lmac.data.once import once
+from speechbrain_lmac.errors import ConfigError, ManifestError
 
 logger = logging.getLogger(__name__)
 
@@ -24,49 +19,6 @@ TRAINING_SETS = {
     "Full": ("Clotho", "AudioCaps", "MACS", "FSD50K"),
 }
 _HELD_OUT = 0.05  # of the training clips, where there is no validation set
-
-
-def once(prepare):
-    """Lets a function prepare manifests once for the same arguments.
-
-    Arguments
-    ---------
-    prepare : callable
-        Takes ``save_folder`` first and writes ``train.csv`` and ``valid.csv`` there.
-
-    Returns
-    -------
-    callable
-        Does nothing where both are there, made from the same arguments and, for those
-        named ``*_csv``, the same files. Returns both paths.
-    """
-
-    @functools.wraps(prepare)
-    def prepare_once(*args, **kwargs):
-        given = inspect.signature(prepare).bind(*args, **kwargs)
-        given.apply_defaults()
-        folder = Path(given.arguments["save_folder"])
-        manifests = folder / "train.csv", folder / "valid.csv"
-        told = {name: _told(name, value) for name, value in given.arguments.items()}
-        told = json.dumps({"prepare": prepare.__name__, **told}, indent=2) + "\n"
-        done = folder / "prepared_with.json"
-        whole = all(file.is_file() for file in (done, *manifests))
-        if whole and done.read_text() == told:
-            logger.info("%s: prepared before", folder)
-        else:
-            done.unlink(missing_ok=True)
-            prepare(*args, **kwargs)
-            atomic.write(done, told)
-        return manifests
-
-    return prepare_once
-
-
-def _told(name, value):
-    """An argument as plain text, with the content of a file that it names."""
-    if name.endswith("_csv") and value and Path(value).is_file():
-        return f"{value} {hashlib.sha256(Path(value).read_bytes()).hexdigest()}"
-    return str(value)
 
 
 @once
@@ -304,48 +256,3 @@ def _check_folds(name, folds, known):
         raise ConfigError(
             f"{name} is {folds}: give a list of some of 1 to {max(known)}, as in [1, 2]"
         )
-
-
-def prepare_command(prepare, description, **choices):
-    """The command line of a data set's ``prepare.py``.
-
-    Arguments
-    ---------
-    prepare : callable
-        Takes ``data_folder``, ``output`` and what is in ``choices``, returns the
-        manifest.
-    description : str
-        For ``--help``.
-    **choices : collection
-        Arguments of which some values may be chosen, by name: ``folds=(1, 2)``.
-
-    Returns
-    -------
-    int
-        Exit code: 0, or 2 after bad input, which is told in one line. A manifest that
-        is there already is left as it is.
-    """
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--data_folder", required=True, help="the data set's folder")
-    parser.add_argument("--output", required=True, help="the CSV file to write")
-    for name, values in choices.items():
-        values = tuple(values)
-        parser.add_argument(
-            f"--{name}",
-            type=type(values[0]),
-            nargs="+",
-            choices=values,
-            help="default: all",
-        )
-    arguments = parser.parse_args()
-    logging.basicConfig(format="%(levelname)s: %(message)s")
-    if Path(arguments.output).exists():
-        print(f"{arguments.output}: there already; delete it to write it anew")
-        return 0
-
-    def action():
-        manifest = prepare(**vars(arguments))
-        hours = manifest["duration"].sum() / 3600
-        print(f"{arguments.output}: {len(manifest)} clips, {hours:.2f} hours")
-
-    return exit_code(action)
