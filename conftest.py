@@ -1,16 +1,26 @@
-"""For the tests and the doctests of the package: no network, one seed."""
+"""For the tests and the doctests of the package: no network, one seed, this copy."""
 
 import os
 import socket
+from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
+import hypothesis
 import pytest
 import torch
 from speechbrain.utils.importutils import LazyModule
 
 # hypothesis asks every module for its file, which makes SpeechBrain import k2 and fail
 LazyModule.__file__ = None
+
+# processes that a test starts import the package from here, not an installed one
+_paths = [str(Path(__file__).resolve().parent), os.environ.get("PYTHONPATH")]
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, _paths))
+
+# the same examples in every run, however slow the machine
+hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(autouse=True)

@@ -105,9 +105,9 @@ def test_repetition_leaves_longer_clips_alone(clip):
         assert torch.equal(*parts)
 
 
-@pytest.mark.parametrize("repeats", [True, False])
-def test_a_training_asks_the_classifier(tmp_path, monkeypatch, repeats):
-    """Its clips, and those of its validation, are filled as the classifier does."""
+@pytest.fixture
+def clips_of_training(tmp_path, monkeypatch):
+    """Those to train on and those to validate with: eight and four of 0.8 seconds."""
 
     class Reached(Exception):
         pass
@@ -115,13 +115,22 @@ def test_a_training_asks_the_classifier(tmp_path, monkeypatch, repeats):
     def fit(brain, *args, **kwargs):
         raise Reached(brain.clips)
 
+    def prepare(**overrides):
+        given = short_training(tmp_path) | {"output_folder": tmp_path / "run"}
+        given |= {"clip_seconds": 1.6} | overrides
+        with pytest.raises(Reached) as reached:
+            training.run([str(YAML), *(f"--{k}={v}" for k, v in given.items())])
+        return reached.value.args[0].values()
+
     monkeypatch.setattr(LMACZSBrain, "fit", fit)
+    return prepare
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+def test_a_training_asks_the_classifier(clips_of_training, monkeypatch, repeats):
+    """Its clips, and those of its validation, are filled as the classifier does."""
     monkeypatch.setattr(MiniCLAP, "repeats_short_clips", repeats)
-    given = short_training(tmp_path) | {"output_folder": tmp_path / "run"}
-    given |= {"clip_seconds": 1.6, "speeds": [1.0]}  # of clips of 0.8 seconds
-    with pytest.raises(Reached) as reached:
-        training.run([str(YAML), *(f"--{k}={v}" for k, v in given.items())])
-    train, valid = reached.value.args[0].values()
+    train, valid = clips_of_training(speeds=[1.0])
     for clips in (train, valid):
         first, second = clips[0]["sig"].chunk(2)
         assert len(first) == 12800 and first.any()
@@ -129,8 +138,18 @@ def test_a_training_asks_the_classifier(tmp_path, monkeypatch, repeats):
     assert second.any() == repeats
 
 
+def test_a_training_asks_its_yaml(clips_of_training):
+    """How fast clips are played in training, and how many there are in validation."""
+    train, valid = clips_of_training(speeds=[2.0], valid_clips=2)
+    for clips, seconds in ((train, 0.4), (valid, 0.8)):
+        lengths = [item["sig"].count_nonzero() / 16000 for item in clips]
+        assert max(lengths) == pytest.approx(seconds, rel=0.01)
+    said = [item["captions"] for item in valid]
+    assert len(train) == 8 and said == ["rain", "clock tick"]
+
+
 @pytest.mark.parametrize("speed", [0.5, 2.0])
-def test_speed_moves_the_pitch_in_training_only(tmp_path, speed):
+def test_speed_moves_the_pitch_of_random_parts_alone(tmp_path, speed):
     path, tone = str(tmp_path / "tone.wav"), torch.arange(8000) * 1000 / RATE
     audio.write(path, 0.5 * torch.sin(2 * torch.pi * tone), RATE)
 

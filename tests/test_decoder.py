@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from speechbrain_lmac.decoder import MaskDecoder, fit
@@ -49,7 +49,6 @@ def test_exact_grid(domain, frames):
     assert out.min() >= 0 and out.max() <= 1 and out.std() > 0.01
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.integers(1, 70), st.integers(1, 90))
 def test_exact_grid_of_other_front_ends(bands, frames):
     """Maps of ceil(size / stride), whatever the number of bands."""

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import speechbrain as sb
 import torch
 from speechbrain.utils.checkpoints import Checkpointer
 
@@ -194,6 +195,16 @@ def test_steps_are_counted_for_the_learning_rate(small, tmp_path, monkeypatch):
     assert [x[:2] for x in made] == [(2, 2), (4, 4)]
 
 
-def test_bfloat16(small, tmp_path):
+def test_bfloat16(small, tmp_path, monkeypatch):
+    used, forward = set(), LMACZSBrain.compute_forward
+
+    def noted(self, batch, stage):
+        pairs, masks = forward(self, batch, stage)
+        if stage == sb.Stage.TRAIN:
+            used.add((torch.is_autocast_enabled("cpu"), pairs.target.dtype))
+        return pairs, masks
+
+    monkeypatch.setattr(LMACZSBrain, "compute_forward", noted)
     assert training.run(arguments(small, tmp_path / "run", "--precision=bf16")) == 0
+    assert used == {(True, torch.float32)}  # similarities are not rounded
     assert len(log(tmp_path / "run")) == 2
