@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from speechbrain_lmac import audio, checkpoint
+from speechbrain_lmac.brain import LMACZSBrain
 from speechbrain_lmac.classifiers.mini import Mini, MiniCLAP
 from speechbrain_lmac.data import clotho, synth
 from speechbrain_lmac.decoder import MaskDecoder
@@ -83,6 +84,49 @@ def write_audiocaps(clip, videos):
         return folder
 
     return write
+
+
+# ---- a training ----
+
+
+@pytest.fixture
+def brains(monkeypatch):
+    """Every Brain that is made, after its training."""
+    made, init = [], LMACZSBrain.__init__
+
+    def noted(self, *args, **kwargs):
+        init(self, *args, **kwargs)
+        made.append(self)
+
+    monkeypatch.setattr(LMACZSBrain, "__init__", noted)
+    return made
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    """One that has learned nothing."""
+    return random_classifier()
+
+
+@pytest.fixture(scope="module")
+def bank(classifier):
+    """Six sentences to compare with."""
+    names = ["a dog barking", "rain", "wind", "a church bell", "a clock", "snoring"]
+    return classifier.embed_text(names)
+
+
+@pytest.fixture
+def waves():
+    """Four clips."""
+    return 0.2 * torch.randn(4, 4000)
+
+
+@pytest.fixture
+def random_masks():
+    """Masks of pairs, to be differentiated by."""
+    return lambda pairs: torch.rand(
+        *pairs.prompt.shape, *pairs.scene.energies.shape[1:], requires_grad=True
+    )
 
 
 # ---- an evaluation ----

@@ -10,7 +10,6 @@ import speechbrain as sb
 import torch
 
 from speechbrain_lmac import LMACZSInterpreter, audio, checkpoint, training
-from speechbrain_lmac.brain import LMACZSBrain
 from speechbrain_lmac.classifiers.laion import LaionCLAP
 from speechbrain_lmac.data import clotho, synth
 from speechbrain_lmac.data.manifests import captions, read_manifest
@@ -58,19 +57,6 @@ def data(tmp_path_factory):
     write_tokenizer(folder / "tokenizer")
     checkpoint.save_mini(random_classifier(), folder / "mini")
     return folder
-
-
-@pytest.fixture
-def brains(monkeypatch):
-    """Every Brain that is made, after its training."""
-    made, init = [], LMACZSBrain.__init__
-
-    def noted(self, *args, **kwargs):
-        init(self, *args, **kwargs)
-        made.append(self)
-
-    monkeypatch.setattr(LMACZSBrain, "__init__", noted)
-    return made
 
 
 def arguments(yaml, **given):

@@ -1,46 +1,38 @@
-"""Which pairs a step has, and in how many passes they are heard."""
+"""What holds for the pairs of both objectives."""
 
-import itertools
+from dataclasses import replace
 
 import pytest
 import torch
 
-from speechbrain_lmac.explainers.base import hear_masked
+from speechbrain_lmac import checkpoint
+from speechbrain_lmac.classifiers.base import AudioEncoding
+from speechbrain_lmac.decoder import MaskDecoder
+from speechbrain_lmac.explainers.base import Scene, hear_masked
 from speechbrain_lmac.masking import Masking
 from speechbrain_lmac.mixing import SceneObjective
 from speechbrain_lmac.pairing import PaperObjective
 from speechbrain_lmac.testing import random_classifier
 
-SENTENCES = ["a dog barking", "rain", "wind", "a church bell", "a clock", "snoring"]
-CLIPS, SAMPLES = 4, 4000
-WEIGHTS = {"confidence": 1.0, "loudness": 1.0}
-
-
-@pytest.fixture(scope="module")
-def classifier():
-    return random_classifier()
-
-
-@pytest.fixture(scope="module")
-def bank(classifier):
-    return classifier.embed_text(SENTENCES)
-
-
-@pytest.fixture
-def waves():
-    return 0.2 * torch.randn(CLIPS, SAMPLES)
+CLIPS = 4
+# `alike`: no two sentences, where those of a random classifier all would be
+WEIGHTS = {"confidence": 1.0, "loudness": 1.0, "alike": 1.1}
 
 
 def make(classifier, kind, **settings):
     maskings = Masking.for_domains(classifier, domains=["stft"])
     if kind == "paper":
-        return PaperObjective(classifier, maskings, diversity=0.1, **settings)
-    return SceneObjective(classifier, maskings, **WEIGHTS, **settings)
+        return PaperObjective(classifier, maskings, **{"diversity": 0.1, **settings})
+    return SceneObjective(classifier, maskings, **{**WEIGHTS, **settings})
 
 
-def random_masks(pairs):
-    shape = (*pairs.prompt.shape, *pairs.scene.energies.shape[1:])
-    return torch.rand(shape, requires_grad=True)
+def prepare(loss, waves, bank):
+    """Pairs; where clips are mixed, of mixtures and of single clips."""
+    for _ in range(100):
+        pairs = loss.prepare(waves, bank, torch.arange(CLIPS))
+        if pairs.mixed is None or 0 < pairs.mixed.sum() < CLIPS:
+            return pairs
+    raise AssertionError("mixtures and single clips never came together")
 
 
 # ---- passes ----
@@ -48,9 +40,11 @@ def random_masks(pairs):
 
 @pytest.mark.parametrize("pairs_per_pass", [1, 3, 1000])
 @pytest.mark.parametrize("kind", ["paper", "default"])
-def test_pairs_per_pass_changes_nothing(classifier, bank, waves, kind, pairs_per_pass):
+def test_pairs_per_pass_changes_nothing(
+    classifier, bank, waves, random_masks, kind, pairs_per_pass
+):
     loss = make(classifier, kind)
-    pairs = loss.prepare(waves, bank, torch.arange(CLIPS))
+    pairs = prepare(loss, waves, bank)
     masks = random_masks(pairs)
     wanted = sum(loss.terms(pairs, masks).values())
     (gradient,) = torch.autograd.grad(wanted, masks)
@@ -100,64 +94,92 @@ def test_activations_of_one_pass_are_held(classifier):
     assert kept(8) < 0.2 * kept(1)
 
 
-# ---- pairs of a clip ----
-
-
-def test_all_pairs_are_the_mean_of_all_draws(classifier, bank, waves, monkeypatch):
-    """Two prompts of three for each clip: 6 ** 3 orders, each as likely."""
-    every, some = make(classifier, "paper"), make(classifier, "paper", pairs_per_clip=2)
-    waves, prompt = waves[:3], torch.tensor([4, 1, 0])
-    all_pairs = every.prepare(waves, bank, prompt)
-    masks = random_masks(all_pairs)
-    wanted = every.terms(all_pairs, masks)
-    orders = [torch.tensor(order) / 3 for order in itertools.permutations(range(3))]
-    drawn = []
-    for rows in itertools.product(orders, repeat=3):
-        monkeypatch.setattr(torch, "rand", lambda shape, rows=rows: torch.stack(rows))
-        pairs = some.prepare(waves, bank, prompt)
-        at = (pairs.prompt.unsqueeze(2) == all_pairs.prompt.unsqueeze(1)).long()
-        chosen = masks[torch.arange(3).unsqueeze(1), at.argmax(2)]
-        drawn.append(some.terms(pairs, chosen))
-    for name, value in wanted.items():
-        mean = torch.stack([terms[name] for terms in drawn]).mean()
-        torch.testing.assert_close(mean, value, rtol=1e-4, atol=1e-6)
-
-
-def test_pairs_per_clip(classifier, bank, waves):
-    some, prompt = make(classifier, "paper", pairs_per_clip=2), torch.arange(CLIPS)
-    seen = set()
-    for _ in range(30):
-        pairs = some.prepare(waves, bank, prompt)
-        assert pairs.text.shape[:2] == (CLIPS, 2)
-        torch.testing.assert_close(pairs.text, bank[pairs.prompt])
-        assert (pairs.prompt[:, 0] != pairs.prompt[:, 1]).all()
-        seen |= {tuple(sorted(row)) for row in pairs.prompt.tolist()}
-    assert seen == set(itertools.combinations(range(CLIPS), 2))
-    more = make(classifier, "paper", pairs_per_clip=9).prepare(waves, bank, prompt)
-    assert more.prompt.shape == (CLIPS, CLIPS)  # there are no more
-
-
 # ---- clips of one process ----
 
 
-@pytest.mark.parametrize("pairs_per_clip", [None, 3])
-@pytest.mark.parametrize("kind", ["paper", "default"])
-def test_rows_of_a_batch(classifier, bank, waves, kind, pairs_per_clip):
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [("paper", {}), ("paper", {"pairs_per_clip": 3}), ("default", {})],
+)
+def test_rows_of_a_batch(classifier, bank, waves, kind, settings):
     """Each process makes its own clips' pairs, as they are in the whole batch."""
-    loss = make(classifier, kind)
-    if kind == "paper":
-        loss.pairs_per_clip = pairs_per_clip
+    loss = make(classifier, kind, **settings)
 
-    def prepare(rows):
-        torch.manual_seed(3)
+    def of(rows):
+        torch.manual_seed(7)  # two clips are mixed
         return loss.prepare(waves, bank, torch.tensor([2, 0, 1, 5]), rows)
 
-    whole = prepare(slice(None))
+    whole = of(slice(None))
+    assert kind == "paper" or 0 < whole.mixed.sum() < CLIPS
     for rank in range(2):
-        part, rows = prepare(slice(rank, None, 2)), slice(rank, None, 2)
+        part, rows = of(slice(rank, None, 2)), slice(rank, None, 2)
         assert torch.equal(part.prompt, whole.prompt[rows])
-        for name in ("text", "target", "rest"):
+        for name in ("text", "target", "rest", "own", "mixed", "played"):
             if getattr(whole, name) is not None:
                 given, wanted = getattr(part, name), getattr(whole, name)[rows]
                 torch.testing.assert_close(given, wanted, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(part.scene.energies, whole.scene.energies[rows])
+
+
+# ---- what a weight means, and where the gradient goes ----
+
+
+def twice(pairs):
+    """The same clips again in one batch."""
+
+    def double(x):
+        return torch.cat([x, x])
+
+    scene, encoding = pairs.scene, pairs.scene.encoding
+    maps = tuple(map(double, encoding.maps))
+    names = "text", "prompt", "target", "rest", "own", "mixed", "sources"
+    names = *names, "spectrum", "played"
+    again = {
+        name: double(getattr(pairs, name))
+        for name in names
+        if getattr(pairs, name) is not None
+    }
+    scene = Scene(
+        double(scene.energies),
+        double(scene.mel),
+        AudioEncoding(double(encoding.embedding), maps),
+        scene.domain,
+    )
+    return replace(pairs, scene=scene, **again)
+
+
+@pytest.mark.parametrize("kind", ["paper", "default"])
+def test_a_batch_twice_as_large_has_the_same_loss(
+    classifier, bank, waves, random_masks, kind
+):
+    loss = make(classifier, kind)
+    pairs = prepare(loss, waves, bank)
+    masks = random_masks(pairs)
+    given = loss.terms(twice(pairs), torch.cat([masks, masks]))
+    torch.testing.assert_close(given, loss.terms(pairs, masks), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["paper", "default"])
+def test_gradient_reaches_the_decoder_alone(bank, waves, kind):
+    classifier = random_classifier()
+    before = checkpoint.fingerprint(classifier)
+    decoder = MaskDecoder(classifier, width=16, fine_width=8)
+    # without the terms that a mask alone decides
+    without = {"paper": {"diversity": 0.0}, "default": {"l1_foreign": 0, "loudness": 0}}
+    loss = make(classifier, kind, l1=0.0, **without[kind])
+    pairs = prepare(loss, waves, bank)
+    scene = pairs.scene
+    masks = decoder(scene.encoding, scene.mel, pairs.text, scene.domain)
+    optimizer = torch.optim.SGD(decoder.parameters(), 0.1)
+    sum(loss.terms(pairs, masks).values()).backward()
+    # all but what lies before the last layer of `detail`, which starts at zero
+    waiting = {"detail.0.weight", "detail.0.bias"}
+    untouched = {
+        name
+        for name, parameter in decoder.named_parameters()
+        if parameter.grad is None or not parameter.grad.any()
+    }
+    assert untouched <= waiting
+    optimizer.step()
+    assert all(parameter.grad is None for parameter in classifier.parameters())
+    assert checkpoint.fingerprint(classifier) == before

@@ -6,12 +6,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+import speechbrain as sb
 import torch
 from speechbrain.utils.checkpoints import Checkpointer
 
 from speechbrain_lmac import LMACZSInterpreter, checkpoint, training
 from speechbrain_lmac.brain import LMACZSBrain
 from speechbrain_lmac.classifiers.mini import Mini
+from speechbrain_lmac.decoder import MaskDecoder
 from speechbrain_lmac.errors import ConfigError
 from speechbrain_lmac.metrics import METRICS
 from speechbrain_lmac.mixing import SceneObjective
@@ -40,7 +42,7 @@ def arguments(data, output, *flags, epochs=2, yaml=YAML, **overrides):
 
 @pytest.fixture(scope="module")
 def trained(data, tmp_path_factory):
-    """The output of two epochs, with the log of what was printed."""
+    """The output folder of two epochs."""
     output = tmp_path_factory.mktemp("trained") / "run"
     assert training.run(arguments(data, output)) == 0
     return output
@@ -50,19 +52,6 @@ def trained(data, tmp_path_factory):
 def copy(trained, tmp_path):
     """The same, to be written to."""
     return Path(shutil.copytree(trained, tmp_path / "run"))
-
-
-@pytest.fixture
-def brains(monkeypatch):
-    """Every Brain that is made, after its training."""
-    made, init = [], LMACZSBrain.__init__
-
-    def noted(self, *args, **kwargs):
-        init(self, *args, **kwargs)
-        made.append(self)
-
-    monkeypatch.setattr(LMACZSBrain, "__init__", noted)
-    return made
 
 
 def lines(output):
@@ -98,6 +87,8 @@ def test_losses_and_metrics_are_logged(trained):
             metric = METRICS[name]
             assert metric.low <= entry[f"valid {name}"] <= metric.high
         assert 1 / len(SOUNDS) <= entry["valid FF ceiling"] <= 1
+        # of mixtures alone: there are some
+        assert entry["train loudness"] > 0 and entry["valid loudness"] > 0
     assert log[1]["lr"] < log[0]["lr"] < 0.002
     assert log[1]["train sparsity"] > log[0]["train sparsity"]  # it grows in
 
@@ -107,16 +98,30 @@ def test_the_yaml_is_kept(trained):
     assert "number_of_epochs: 2" in kept and "ESC-50" in kept
 
 
-def test_the_best_epoch_is_kept_and_exported(trained, data):
-    kept = checkpoints(trained)
-    best = Checkpointer(trained / "save").find_checkpoint(min_key="loss")
-    losses = [figures(line)["valid loss"] for line in lines(trained)]
-    assert best.meta["loss"] == pytest.approx(min(losses), rel=5e-3)
-    assert 1 <= len(kept) <= 2  # the best and the last
-    state = torch.load(best.paramfiles["decoder"], weights_only=True)
+def test_the_best_epoch_is_exported(data, tmp_path, monkeypatch):
+    """Here the first of five; it is kept with the second best and the two latest."""
+    terms, validations = SceneObjective.terms, []
+
+    def worse_and_worse(self, pairs, masks, ramp=1.0):
+        out = terms(self, pairs, masks, ramp)
+        if not masks.requires_grad:
+            validations.append(masks)
+            out["match"] = out["match"] + 1000 * len(validations)
+        return out
+
+    monkeypatch.setattr(SceneObjective, "terms", worse_and_worse)
+    assert training.run(arguments(data, tmp_path / "run", epochs=5)) == 0
+    kept = checkpoints(tmp_path / "run")
+    assert [round(x.meta["loss"] / 1000) for x in kept] == [5, 4, 2, 1]
+    exported = checkpoint.load(tmp_path / "run" / "export").decoder.state_dict()
+    for found in kept:
+        state = torch.load(found.paramfiles["decoder"], weights_only=True)
+        same = all(torch.equal(state[n].half().float(), x) for n, x in exported.items())
+        assert same == (found is kept[-1])
+
+
+def test_the_export_knows_its_masks_and_its_classifier(trained, data):
     exported = checkpoint.load(trained / "export")
-    for name, value in exported.decoder.state_dict().items():
-        torch.testing.assert_close(value, state[name], rtol=1e-3, atol=1e-4)
     assert exported.settings == {
         "masking_law": "log",
         "mask_floor_db": -68.0,
@@ -148,6 +153,30 @@ def test_the_decoder_learns_and_the_classifier_does_not(data, tmp_path, brains):
     out = brain.modules.decoder.out
     moments = brain.optimizer.state[out.weight]
     assert moments["exp_avg"].abs().sum() > 0
+
+
+def test_validation_of_masks_of_ones(data, tmp_path, brains, monkeypatch):
+    """All is kept and silence is left, in every epoch of the same pairs."""
+    forward = MaskDecoder.forward
+    monkeypatch.setattr(MaskDecoder, "forward", lambda *given: 1 + 0 * forward(*given))
+    assert training.run(arguments(data, tmp_path / "run")) == 0
+    classifier, clips = brains[0].hparams.classifier, brains[0].clips[sb.Stage.VALID]
+    x = classifier.stft(torch.stack([clip["sig"] for clip in clips])).abs()
+    text = classifier.embed_text([f"this is the sound of {name}" for name in SOUNDS])
+    p, silent = (
+        classifier.probabilities(classifier.encode(energies).embedding, text)
+        for energies in (x, 0 * x)
+    )
+    drop = (p - silent).gather(1, p.argmax(1, keepdim=True)).mean().item()
+    first, second = map(figures, lines(tmp_path / "run"))
+    assert first["valid MM"] == first["valid FidIn"] == 1
+    assert first["valid AD"] == pytest.approx(0, abs=1e-2)
+    assert first["valid FF"] == pytest.approx(drop, rel=5e-3)
+    assert first["valid FF ceiling"] == pytest.approx(p.amax(1).mean().item(), rel=5e-3)
+    for name, value in first.items():
+        if name.startswith("valid "):
+            assert second[name] == value, name
+    assert second["train match"] != first["train match"]  # those are drawn anew
 
 
 def test_the_same_command_gives_the_same_weights(trained, data, tmp_path):
@@ -182,6 +211,25 @@ def test_a_finished_run_is_not_trained_again(copy, data):
     assert training.run(arguments(data, copy)) == 0
     assert lines(copy) == before
     assert export.read_bytes() == weights
+
+
+def weights(folder):
+    """Of an exported decoder, in one vector."""
+    state = checkpoint.load(folder / "export").decoder.state_dict()
+    return torch.cat([state[name].flatten() for name in sorted(state)])
+
+
+def test_start_from(trained, data, tmp_path, capsys):
+    """A training may begin as what another one exported, of the same sizes."""
+    output, begin = tmp_path / "run", {"start_from": trained / "export", "epochs": 1}
+    assert training.run(arguments(data, output, lr=1e-12, **begin)) == 0
+    fresh = arguments(data, tmp_path / "fresh", lr=1e-12, epochs=1)
+    assert training.run(fresh) == 0
+    torch.testing.assert_close(weights(output), weights(trained), rtol=0, atol=1e-6)
+    assert (weights(tmp_path / "fresh") - weights(trained)).abs().max() > 1e-3
+    begin["decoder"] = "{width: 24, fine_width: 8}"
+    assert training.run(arguments(data, tmp_path / "wide", **begin)) == 2
+    assert "another shape" in error(capsys)
 
 
 def test_debug(copy, data, brains, monkeypatch):
@@ -281,6 +329,13 @@ def test_tensorboard(data, tmp_path, brains):
 # ---- what can go wrong ----
 
 
+def error(capsys):
+    """What was said to be wrong, which is one line."""
+    said = capsys.readouterr().err.splitlines()
+    (line,) = [line for line in said if line.startswith("error:")]
+    return line
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -295,6 +350,7 @@ def test_tensorboard(data, tmp_path, brains):
         ({"lr": "{"}, "check its syntax"),
         ({"classifier_folder": "nowhere"}, "nowhere"),
         ({"data_folder": "nowhere"}, "nowhere"),
+        ({"start_from": "nowhere"}, "nowhere/hyperparams.yaml"),
         ({"device": "toaster"}, "device 'toaster' cannot be used"),
         ({"lr": "!ref <nope>"}, "check its values"),
         ({"opt_class": "!name:torch.optim.Nope"}, "check its values"),
@@ -316,22 +372,14 @@ def test_tensorboard(data, tmp_path, brains):
 )
 def test_bad_input(data, tmp_path, capsys, override, message):
     assert training.run(arguments(data, tmp_path / "run", **override)) == 2
-    said = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error:")]
-    assert len(said) == 1 and message in said[0]
+    assert message in error(capsys)
     assert not (tmp_path / "run" / "export").exists()
-
-
-def test_no_yaml(tmp_path, capsys):
-    assert training.run([str(tmp_path / "none.yaml")]) == 2
-    assert "none.yaml: cannot be used (No such file" in capsys.readouterr().err
-    assert training.run([str(tmp_path)]) == 2
-    assert "cannot be used (Is a directory)" in capsys.readouterr().err
 
 
 def test_no_output(data, tmp_path, capsys):
     (tmp_path / "run").touch()
     assert training.run(arguments(data, tmp_path / "run")) == 2
-    assert "run/save: cannot be used (Not a directory)" in capsys.readouterr().err
+    assert "run/save: cannot be used (Not a directory)" in error(capsys)
 
 
 def test_debug_shows_the_traceback(data, tmp_path):
@@ -353,7 +401,7 @@ def test_nan_stops_and_names_the_clips(data, tmp_path, monkeypatch, capsys, when
     monkeypatch.setattr(SceneObjective, "terms", broken)
     output = tmp_path / "run"
     assert training.run(arguments(data, output)) == 2
-    (said,) = [x for x in capsys.readouterr().err.splitlines() if x[:6] == "error:"]
+    said = error(capsys)
     assert f"the loss is nan in step 1 of epoch 1 ({when}) with the clips" in said
     fold = {"train": 1, "valid": 3}[when]
     assert len(re.findall(rf"{fold}-\d-\d", said)) == {"train": 3, "valid": 4}[when]
