@@ -1,4 +1,4 @@
-"""The commands as they are typed: the scripts of this folder, and ``lmac-zs``."""
+"""The commands as they are typed, and what a yaml makes of its overrides."""
 
 import pkgutil
 import re
@@ -7,6 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from speechbrain_lmac import checkpoint, training
+from speechbrain_lmac.errors import ConfigError
+from speechbrain_lmac.mixing import SceneObjective
+from speechbrain_lmac.pairing import PaperObjective
+from speechbrain_lmac.testing import random_classifier
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ["train.py", "evaluate.py"]
@@ -64,3 +70,50 @@ def test_an_option_that_there_is_not(lmac_zs, capsys, command):
     assert left.value.code == 2 and not said.out
     assert said.err.startswith("Usage: ") and f"{command} --help" in said.err
     assert "No such option: --nonsense" in said.err.splitlines()[-1]
+
+
+# ---- overrides ----
+
+
+@pytest.fixture(scope="module")
+def mini(tmp_path_factory):
+    """The folder of a tiny classifier."""
+    folder = tmp_path_factory.mktemp("mini")
+    checkpoint.save_mini(random_classifier(), folder)
+    return str(folder)
+
+
+def settings(mini, **overrides):
+    given = {"classifier_folder": mini, **overrides}
+    return training.load_settings(ROOT / "hparams" / "lmac_zs_mini.yaml", given)
+
+
+def test_the_loss_is_chosen_by_name(mini):
+    hparams = settings(mini)
+    assert isinstance(training.chosen_objective(hparams), SceneObjective)
+    given = {"masking_domains": ["mel"], "masking_law": "linear"}
+    hparams = settings(mini, loss="paper", **given)
+    paper = training.chosen_objective(hparams)
+    assert isinstance(paper, PaperObjective)
+    assert [*paper.maskings] == ["mel"] and paper.maskings["mel"].law == "linear"
+    assert paper.weights["match"] == 1
+    message = "'eq6' is unknown: choose one of default, paper"
+    with pytest.raises(ConfigError, match=message):
+        training.chosen_objective(settings(mini, loss="eq6"))
+
+
+def test_weights_can_be_overridden(mini):
+    hparams = settings(mini, objectives={"default": {"l1": 3.5}})
+    chosen = training.chosen_objective(hparams)
+    as_shipped = training.chosen_objective(settings(mini))
+    assert chosen.l1 == 3.5 != as_shipped.l1
+    assert chosen.match == as_shipped.match  # the others stay
+    assert chosen.classifier is hparams["classifier"]
+
+
+def test_the_yaml_holds_together(mini):
+    hparams = settings(mini, lr=0.125)
+    assert hparams["modules"] == {"decoder": hparams["decoder"]}
+    assert hparams["opt_class"].keywords["lr"] == 0.125
+    assert hparams["lr_annealing"](total_steps=10).initial_lr == 0.125
+    assert hparams["templates"][0] == hparams["classifier"].prompt_template
