@@ -109,13 +109,15 @@ def test_all_pairs_are_the_mean_of_all_draws(
 
 def test_pairs_per_clip(classifier, bank, waves):
     some, prompt = make(classifier, pairs_per_clip=2), torch.arange(CLIPS)
-    seen = set()
+    seen, choices = set(), []
     for _ in range(30):
         pairs = some.prepare(waves, bank, prompt)
         assert pairs.text.shape[:2] == (CLIPS, 2)
         torch.testing.assert_close(pairs.text, bank[pairs.prompt])
         assert (pairs.prompt[:, 0] != pairs.prompt[:, 1]).all()
-        seen |= {tuple(sorted(row)) for row in pairs.prompt.tolist()}
+        choices.append({tuple(sorted(row)) for row in pairs.prompt.tolist()})
+        seen |= choices[-1]
     assert seen == set(itertools.combinations(range(CLIPS), 2))
+    assert max(map(len, choices)) == CLIPS  # drawn for each clip by itself
     more = make(classifier, pairs_per_clip=9).prepare(waves, bank, prompt)
     assert more.prompt.shape == (CLIPS, CLIPS)  # there are no more
