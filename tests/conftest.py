@@ -140,25 +140,45 @@ def short_window():
         yield 0.4
 
 
+@pytest.fixture(scope="session")
+def tell_apart():
+    """Has a random classifier predict different classes for waveforms [N].
+
+    What it hears in any of them is much the same: their mean is taken off.
+    """
+
+    @torch.no_grad()
+    def centre(classifier, waves):
+        maps = classifier.encode(classifier.stft(torch.stack(waves)).abs()).maps
+        mean = classifier.audio.pool(maps[-1]).mean(0)
+        project = classifier.audio.project
+        project.bias.copy_(-project.weight @ mean)
+
+    return centre
+
+
 @pytest.fixture(scope="module")
-def evaluated(short_window, tmp_path_factory):
+def evaluated(short_window, tell_apart, tmp_path_factory):
     """An exported interpreter, ESC-50's layout with four clips, and speech."""
     folder, rate = tmp_path_factory.mktemp("evaluated"), 16000
-    checkpoint.save_mini(random_classifier(), folder / "mini")
-    classifier = Mini(folder / "mini")
-    torch.manual_seed(3)
-    decoder = MaskDecoder(classifier, width=16, fine_width=8)
-    settings = {"masking_law": "log", "mask_floor_db": -68.0}
-    checkpoint.export(folder / "export", decoder, classifier, settings)
-    table = ["filename,fold,category"]
+    table, sounds = ["filename,fold,category"], []
     for clip in ("1-wind", "2-rain", "3-rain", "4-silent"):
         name = {"4-silent": "siren"}.get(clip, clip[2:])
         sound = synth.synthesise(name, len(table), short_window, rate)
         sound = 0 * sound if clip == "4-silent" else sound
         audio.write(folder / "ESC-50" / "audio" / f"{clip}.wav", sound, rate)
         table.append(f"{clip}.wav,1,{name}")
+        sounds.append(sound)
     (folder / "ESC-50" / "meta").mkdir()
     (folder / "ESC-50" / "meta" / "esc50.csv").write_text("\n".join(table) + "\n")
+    learned_nothing = random_classifier()
+    tell_apart(learned_nothing, sounds)
+    checkpoint.save_mini(learned_nothing, folder / "mini")
+    classifier = Mini(folder / "mini")
+    torch.manual_seed(3)
+    decoder = MaskDecoder(classifier, width=16, fine_width=8)
+    settings = {"masking_law": "log", "mask_floor_db": -68.0}
+    checkpoint.export(folder / "export", decoder, classifier, settings)
     audio.write(folder / "speech" / "one.wav", 0.1 * torch.randn(rate), rate)
     return folder
 

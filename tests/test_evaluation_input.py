@@ -3,12 +3,22 @@
 import pandas as pd
 import pytest
 import soundfile
+import speechbrain as sb
 import torch
 
 from speechbrain_lmac import audio, checkpoint
 from speechbrain_lmac.evaluation import runner
 from speechbrain_lmac.evaluation.clips import load_clips
+from speechbrain_lmac.evaluation.study import Study
+from speechbrain_lmac.interpreter import LMACZSInterpreter
 from speechbrain_lmac.testing import random_classifier
+from speechbrain_lmac.training import load_settings
+
+
+def loaded(arguments):
+    """The yaml of a command line, with its overrides."""
+    hparams_file, _, overrides = sb.parse_arguments(arguments)
+    return load_settings(hparams_file, overrides)
 
 
 @pytest.mark.parametrize(
@@ -19,12 +29,17 @@ from speechbrain_lmac.testing import random_classifier
         ({"methods": "[]"}, "no method is chosen"),
         ({"conditions": "[underwater]"}, "condition 'underwater' is unknown"),
         ({"domains": "[wavelet]"}, "masking domain 'wavelet' is unknown"),
+        ({"domains": "[]"}, "domains is empty"),
+        ({"scale": "prompts"}, "scale is prompts"),
         ({"folds": "4"}, "folds is 4: give a list"),
+        ({"folds": "[]"}, "folds is empty"),
         ({"folds": "[9]"}, "folds [9]: ESC-50 has folds 1 to 5"),
         ({"clips": "0"}, "clips is 0"),
         ({"curve_fractions": "[0.5, 0.1]"}, "curve_fractions [0.5, 0.1]"),
+        ({"curve_fractions": "[a]"}, "curve_fractions ['a']"),
         ({"template": "a sound"}, "template 'a sound'"),
         ({"snr_db": "loud"}, "snr_db 'loud'"),
+        ({"snr_db": "null"}, "snr_db is None"),
         ({"data_folder": "nowhere"}, "esc50.csv: no such file"),
         ({"interpreter": "no where"}, "no where: no such folder"),
         ({"nonsense": "1"}, "nonsense"),
@@ -49,6 +64,49 @@ def test_a_decoder_of_another_classifier(command_line, evaluated, tmp_path, caps
     given = {"interpreter": tmp_path / "export"}
     assert runner.run(command_line(tmp_path / "run", **given)) == 2
     assert "trained for another classifier" in capsys.readouterr().err
+
+
+def test_each_condition_is_what_it_is_named_for(command_line, evaluated, tmp_path):
+    given = {"snr_db": 7, "speech_folder": evaluated / "speech"}
+    known = loaded(command_line(tmp_path, **given))["known_conditions"]
+    found = {
+        name: (type(made).__name__, getattr(made, "snr_db", None))
+        for name, made in known.items()
+    }
+    assert found == {
+        "in_domain": ("InDomain", None),
+        "another_clip": ("WithAnotherClip", 7),
+        "white_noise": ("WithWhiteNoise", 7),
+        "speech": ("WithSpeech", 7),
+        "two_sources": ("TwoSources", 0),
+    }
+
+
+def test_a_law_in_the_yaml_wins_over_the_interpreters(
+    command_line, evaluated, tmp_path
+):
+    """For the explainer that sets it alone; the rest is the interpreter's."""
+    mods = LMACZSInterpreter.from_hparams(evaluated / "export").mods
+    settings = {"masking_law": "linear", "mask_floor_db": -50.0}
+    checkpoint.export(tmp_path / "linear", mods.decoder, mods.classifier, settings)
+    given = {
+        "interpreter": tmp_path / "linear",
+        "methods": "[scorecam, gscorecam]",
+        "explainers": "{gscorecam: {law: log}}",
+    }
+    hparams = loaded(command_line(tmp_path / "run", **given))
+    measurement = runner.Evaluation(hparams).measurement
+    study = Study.from_settings(hparams)
+    of_study = {name: make(study.classifier) for name, make in study.makers.items()}
+    floor = mods.classifier.stft.full_scale * 10 ** (-50 / 20)
+    for explainers, masking in (
+        (measurement.explainers, measurement.columns.maskings["stft"]),
+        (of_study, study.masking),
+    ):
+        used = {name: e.maskings["stft"] for name, e in explainers.items()}
+        assert (used["scorecam"].law, used["gscorecam"].law) == ("linear", "log")
+        assert masking.law == "linear"
+        assert used["gscorecam"].floor == masking.floor == pytest.approx(floor)
 
 
 @pytest.mark.parametrize("repeats", [False, True])
@@ -76,14 +134,14 @@ def test_speech_without_a_folder_is_left_out_and_said(command_line, tmp_path):
     assert "Conditions left out, without a folder or a method: speech." in text
 
 
-def test_a_clip_that_breaks_off_is_skipped_and_counted(
+def test_clips_that_are_damaged_or_missing_are_skipped_and_counted(
     command_line, evaluated, tmp_path
 ):
     folder = tmp_path / "ESC-50"
     (folder / "audio").mkdir(parents=True)
     (folder / "meta").mkdir()
     table = (evaluated / "ESC-50" / "meta" / "esc50.csv").read_text()
-    (folder / "meta" / "esc50.csv").write_text(table)
+    (folder / "meta" / "esc50.csv").write_text(table + "5-gone.wav,1,dog\n")
     for file in (evaluated / "ESC-50" / "audio").iterdir():
         (folder / "audio" / file.name).write_bytes(file.read_bytes())
     (folder / "audio" / "1-wind.wav").write_text("no sound")  # seen in its header
@@ -96,5 +154,6 @@ def test_a_clip_that_breaks_off_is_skipped_and_counted(
     rows = pd.read_csv(tmp_path / "run" / "results.csv")
     assert set(rows["clip"]) == {"3-rain", "4-silent"}
     text = (tmp_path / "run" / "table.md").read_text()
-    assert "2 clips; 2 skipped as unreadable" in text
+    assert "2 clips; 3 skipped as unreadable" in text
     assert "1-wind.wav" in text and "2-rain.wav" in text
+    assert "5-gone.wav: missing" in text

@@ -1,5 +1,6 @@
 """The commands of the sanity checks, from the yaml to tables and figures."""
 
+import itertools
 import shutil
 from pathlib import Path
 
@@ -130,6 +131,97 @@ def test_training_sets_command(data, tmp_path):
     assert "| half | 2 |" in text
 
 
+# ---- the tables, of values made by hand ----
+
+
+ASKED = ("predicted", "second", "wrong", "wrong")  # of each clip
+SIMILARITY = [0.9, 0.7, 0.1, 0.3, 0.8, 0.6, 0.2, 0.15, 0.5, 0.4, 0.35, 0.25]
+# the right mask is larger than the first wrong one, hardly larger, and smaller
+MEANS = [0.6, 0.5, 0.2, 0.7, 0.55, 0.4, 0.5495, 0.1, 0.3, 0.25, 0.45, 0.15]
+FLAT = [0.5 + 1e-4 * near for near in SIMILARITY]  # alike, but for noise
+ENERGY = [0.9, 0.8, 0.2, 0.6, 0.7, 0.5, 0.4, 0.3, 0.6, 0.3, 0.1, 0.2]
+AFTER = [near / 2 for near in SIMILARITY]
+
+
+def cell(values):
+    return f"{np.mean(values):.4f}"
+
+
+def prompted(column):
+    """What :func:`prompts.measure` finds for two whom the column names."""
+    clips = np.repeat(["b", "a", "c"], len(ASKED))
+    shared = {"clip": clips, "prompt": ASKED * 3, "similarity": SIMILARITY}
+    shared |= {"energy": ENERGY, "after": AFTER}
+    parts = [shared | {"MM": MEANS}, shared | {"MM": FLAT}]
+    names = ("gradcam", "other")
+    return pd.concat(
+        [
+            pd.DataFrame({column: n, **part})
+            for n, part in zip(names, parts, strict=True)
+        ]
+    )
+
+
+def test_prompt_tables():
+    follow, test = prompts.summaries(prompted("method"), cell)
+    ranks = [np.argsort(np.argsort(values)) for values in (MEANS, SIMILARITY)]
+    pearson, spearman = np.corrcoef(MEANS, SIMILARITY)[0, 1], np.corrcoef(ranks)[0, 1]
+    assert follow.header == [
+        *("method", "Pearson", "Spearman", "energy kept, wrong / predicted")
+    ]
+    assert follow.rows == [
+        ["GradCAM", f"{pearson:.2f}", f"{spearman:.2f}", "0.41"],  # 0.3 of 2.2 / 3
+        ["other", "0.00", "0.00", "0.41"],
+    ]
+    expected = []
+    for label, means in (("GradCAM", MEANS), ("other", FLAT)):
+        columns = SIMILARITY, means, ENERGY, AFTER
+        expected += [
+            [label, "predicted", *(cell(values[::4]) for values in columns)],
+            [label, "second", *(cell(values[1::4]) for values in columns)],
+            [label, "wrong", *(cell(v[2::4] + v[3::4]) for v in columns)],
+        ]
+    assert test.rows == expected
+    header = ["similarity", "mask mean", "energy kept", "similarity after masking"]
+    assert test.header == ["method", "prompt", *header]
+
+
+@pytest.mark.parametrize("localised", [True, False])
+def test_ablation_table(localised):
+    metrics = ["AI", "AD", "AG", "FF", "FidIn", "MM"] + ["SI-SDRi"] * localised
+    decoders = ("gradcam", "other")
+    methods = itertools.product(("control_constant", "lmac_zs"), ("a", "b"))
+    about = itertools.product(decoders, ("two_sources", "in_domain"), methods)
+    figures = np.arange(16 * len(metrics)).reshape(16, -1)  # no two are the same
+    rows = pd.DataFrame(figures, columns=metrics)
+    rows["decoder"], rows["condition"], pairs = zip(*about, strict=True)
+    rows["method"], rows["clip"] = zip(*pairs, strict=True)
+    table = ablation.summary(rows, prompted("decoder"), cell)
+    follows = f"{np.corrcoef(MEANS, SIMILARITY)[0, 1]:.2f}"
+    assert len(table.rows) == 2
+    for i, (decoder, larger, r) in enumerate(
+        zip(decoders, ("0.3333", "0.0000"), (follows, "0.00"), strict=True)
+    ):
+        mixed, constant, lmac_zs = (
+            dict(zip(metrics, figures[8 * i + k : 8 * i + k + 2].mean(0), strict=True))
+            for k in (2, 4, 6)
+        )
+        expected = {"decoder": decoder}
+        for metric, arrow in zip(
+            metrics[:6], ("↑", "↓", "↑", "↑", "↑", ""), strict=True
+        ):
+            expected[f"{metric} {arrow}".strip()] = cell(lmac_zs[metric])
+        for metric in ("AI", "AD", "FidIn"):
+            expected[f"constant {metric}"] = cell(constant[metric])
+        # of the first wrong prompt: 0.2, 0.4 and 0.1
+        energy = {"energy right": "0.7333", "energy wrong": "0.2333"}
+        expected |= {"right > wrong": larger} | energy | {"correlation": r}
+        expected["SI-SDRi (dB)"] = cell(mixed["SI-SDRi"]) if localised else "-"
+        assert list(zip(table.header, table.rows[i], strict=True)) == [
+            *expected.items()
+        ]
+
+
 # ---- bad input, overrides ----
 
 
@@ -140,6 +232,9 @@ def test_training_sets_command(data, tmp_path):
         (prompts.main, [], {"methods": ["gradcam", "tea"]}, "'tea'"),
         (prompts.main, [], {"domains": "[stft, mel]"}, "domains"),
         (prompts.main, [], {"domains": "[stft"}, "check their brackets"),
+        (prompts.main, [], {"methods": "[control_ones]"}, "'control_ones'"),
+        (prompts.main, [], {"conditions": "[speech]"}, "conditions: checks"),
+        (ablation.main, ["a=b"], {"conditions": "[speech]"}, "conditions: checks"),
         (panels.main, [], {"folds": [9]}, "[9]"),
         (ablation.main, [], {}, "NAME=FOLDER"),
         (ablation.main, ["one"], {}, "'one'"),
