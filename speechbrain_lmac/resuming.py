@@ -11,6 +11,10 @@ from speechbrain_lmac.errors import ConfigError
 logger = logging.getLogger(__name__)
 
 _FILE = "trained_with.json"
+_TOLD = (
+    *("seed", "loss", "ramp", "masking_law", "mask_floor_db", "lr", "start_from"),
+    *("clip_seconds", "speeds", "templates", "bank_size"),
+)
 
 
 def set_aside_damaged(save_folder):
@@ -70,8 +74,7 @@ def description(hparams):
         for name, value in vars(objective).items()
         if name not in ("classifier", "maskings", "pairs_per_pass")
     }
-    names = ("seed", "loss", "ramp", "masking_law", "mask_floor_db")
-    told = {name: hparams[name] for name in names if name in hparams}
+    told = {name: hparams[name] for name in _TOLD if name in hparams}
     return {
         **told,
         **weights,
@@ -82,7 +85,7 @@ def description(hparams):
 
 
 def check_unchanged(hparams):
-    """Refuses to go on with another classifier, loss, mask, decoder or seed.
+    """Refuses to go on with another classifier, decoder, loss, mask, data or seed.
 
     Another number of epochs is allowed, with a warning.
 

@@ -257,6 +257,8 @@ def test_nothing_can_be_read():
         ({"seed": 2}, "seed from 1 to 2"),
         ({"decoder": "{width: 24, fine_width: 8}"}, "decoder from {"),
         ({"classifier_folder": "mini"}, "classifier from "),
+        ({"start_from": "results/1/export"}, "start_from from None to results/1"),
+        ({"speeds": "[1.0]"}, "speeds from ["),
     ],
 )
 def test_another_training_does_not_go_on(small, copy, capsys, changed, message):
