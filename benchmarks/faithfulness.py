@@ -172,6 +172,8 @@ def separation(bench, waves, labels, batch, rounds):
     two = labels[one] != labels[other]
     audible = (waves[one].abs().amax(1) > 0) & (waves[other].abs().amax(1) > 0)
     one, other = one[two & audible], other[two & audible]
+    if not len(one):  # one clip, or all of a class
+        return {"mixtures": 0}
     gains = [
         bench.mixtures(waves[a], waves[b], torch.stack([labels[a], labels[b]], 1))
         for a, b in tqdm(

@@ -130,3 +130,8 @@ def test_what_keeps_both_sources_separates_none(script, bench, all_ones, waves):
     assert table["mixtures"] == 2  # of three clips, one pair in each round
     assert abs(table["SI-SDRi first prompt"]) < 1e-2
     assert abs(table["SI-SDRi second prompt"]) < 1e-2
+
+
+def test_one_clip_has_no_partner(script, bench, waves):
+    table = script.measure(bench(), waves[:1], LABELS[:1], rounds=2)
+    assert table["mixtures"] == 0 and "SI-SDRi first prompt" not in table
