@@ -74,7 +74,8 @@ SECTIONS = {
     "ablation": (
         "What the loss, the decoder and the masking law are worth",
         "python benchmarks/ablation.py --data_folder DIR/ESC-50 --epochs 6 "
-        "--clips 100 --precision bf16",
+        "--clips 100 --precision bf16 --variants default 'paper loss' "
+        "'plain cross-attention' 'linear masking'",
         "sanity/ablation.md",
     ),
 }

@@ -154,11 +154,10 @@ def test_build_finds_other_formats_and_says_what_is_short(tmp_path, caplog):
     assert "3 of 7 clips are there (x: 2 of 5, y: 0 of 1, z: 1 of 1)" in caplog.text
     listed = output.with_suffix(".missing.txt")
     assert f"{listed} lists 2 that are not" in caplog.text
-    assert listed.read_text().splitlines() == [
-        f"{tmp_path / 'a.wav'}: missing",
-        *unreadable,
-    ]
-    assert len(unreadable) == 1 and "d.wav: cannot be read" in unreadable[0]
+    assert listed.read_text().splitlines() == unreadable
+    missing, damaged = unreadable
+    assert missing == f"{tmp_path / 'a.wav'}: missing"
+    assert "d.wav: cannot be read" in damaged
     assert list(manifest.ID) == ["b", "c", "z-c"]
     assert list(manifest.duration) == [0.15, 0.2, 0.2]
     assert captions(manifest.caption[0]) == ["b", "bb"]
