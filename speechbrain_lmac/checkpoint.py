@@ -14,14 +14,13 @@ from typing import NamedTuple
 
 import torch
 
-from speechbrain_lmac import __version__, atomic, safe_yaml
+from speechbrain_lmac import __version__, atomic, safe_yaml, weights
 from speechbrain_lmac.errors import CheckpointError, ConfigError
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 
 MINI_FILES = ("classifier.json", "classifier.safetensors", "vocabulary.model")
 _SETTINGS = ("masking_law", "mask_floor_db")
-_REMEDY = "copy it again, or train and export again"
 
 
 class Export(NamedTuple):
@@ -30,30 +29,6 @@ class Export(NamedTuple):
     classifier: torch.nn.Module
     decoder: torch.nn.Module
     settings: dict  # masking_law, mask_floor_db
-
-
-def fingerprint(module):
-    """What tells one set of weights from another.
-
-    Arguments
-    ---------
-    module : torch.nn.Module
-        On any device.
-
-    Returns
-    -------
-    str
-        SHA-256 over the names, types, shapes and bytes of its state, as 64 digits.
-
-    Example
-    -------
-    >>> layer = torch.nn.Linear(2, 3)
-    >>> before = fingerprint(layer)
-    >>> _ = torch.nn.init.zeros_(layer.bias)
-    >>> len(before), fingerprint(layer) == before
-    (64, False)
-    """
-    return _digest(module.state_dict())
 
 
 def export(folder, decoder, classifier, settings):
@@ -80,11 +55,11 @@ def export(folder, decoder, classifier, settings):
     """
     if set(settings) != set(_SETTINGS):
         raise ConfigError(f"settings {sorted(settings)}: give {', '.join(_SETTINGS)}")
-    state = _half(decoder.state_dict())
+    state = weights.half(decoder.state_dict())
     # one entry, since safetensors writes several in random order
     about = {
-        "classifier": fingerprint(classifier),
-        "decoder": _digest(state),
+        "classifier": weights.fingerprint(classifier),
+        "decoder": weights.digest(state),
         "version": __version__,
     }
     metadata = {"speechbrain_lmac": json.dumps(about)}
@@ -95,7 +70,7 @@ def export(folder, decoder, classifier, settings):
     lines += [f"    {k}: {json.dumps(v)}" for k, v in decoder.arguments.items()]
     lines += [f"{key}: {json.dumps(settings[key])}" for key in _SETTINGS]
     folder = Path(folder)
-    atomic.write(folder / "decoder.safetensors", _serialise(state, metadata))
+    atomic.write(folder / "decoder.safetensors", weights.serialise(state, metadata))
     atomic.write(folder / "hyperparams.yaml", "\n".join(lines) + "\n")
 
 
@@ -130,20 +105,20 @@ def load(folder, device="cpu", classifier=None):
     for name, value in (("classifier", classifier), ("decoder", decoder)):
         if not isinstance(value, torch.nn.Module):
             raise ConfigError(f"{file}: {name} is not a model; export it again")
-    weights = Path(folder, "decoder.safetensors")
-    metadata, state = _read(weights)
+    tensors = Path(folder, "decoder.safetensors")
+    metadata, state = weights.read(tensors)
     try:
         about = dict(json.loads(metadata.get("speechbrain_lmac", "{}")))
     except (TypeError, ValueError):
         about = {}
-    if about.get("decoder") != _digest(state):
-        raise CheckpointError(f"{weights}: damaged; {_REMEDY}")
-    if about.get("classifier") != fingerprint(classifier):
+    if about.get("decoder") != weights.digest(state):
+        raise CheckpointError(f"{tensors}: damaged; {weights.REMEDY}")
+    if about.get("classifier") != weights.fingerprint(classifier):
         raise CheckpointError(
-            f"{weights}: trained for another classifier than that of {file.name}; "
+            f"{tensors}: trained for another classifier than that of {file.name}; "
             "name the right one there, or train a decoder for this one"
         )
-    fill(decoder, state, weights)
+    weights.fill(decoder, state, tensors)
     return Export(classifier.to(device), decoder.to(device).eval(), parts)
 
 
@@ -166,7 +141,7 @@ def save_mini(classifier, folder):
     settings = classifier.settings | {"temperature": float(classifier.temperature)}
     contents = (
         json.dumps(settings, indent=2) + "\n",
-        _serialise(_half(classifier.state_dict())),
+        weights.serialise(weights.half(classifier.state_dict())),
         classifier.text.pieces.serialized_model_proto(),
     )
     folder = Path(folder)
@@ -204,45 +179,7 @@ def load_mini(folder):
         raise CheckpointError(f"{folder / 'SHA256SUMS'}: damaged; {remedy}") from error
     settings = json.loads((folder / "classifier.json").read_text())
     settings["vocabulary"] = (folder / "vocabulary.model").read_bytes()
-    return settings, _read(folder / "classifier.safetensors")[1]
-
-
-def fill(module, state, file):
-    """Gives a module the weights that were read from a file.
-
-    Arguments
-    ---------
-    module : torch.nn.Module
-        Takes them in its own number format.
-    state : dict
-        Tensors by name.
-    file : str | Path
-        To be named in a CheckpointError, where names or shapes are not the module's.
-
-    Returns
-    -------
-    None
-    """
-    shapes = {name: value.shape for name, value in module.state_dict().items()}
-    given = {name: value.shape for name, value in state.items()}
-    wrong = sorted(n for n in shapes | given if shapes.get(n) != given.get(n))
-    if wrong:
-        raise CheckpointError(
-            f"{file}: does not fit the model, {len(wrong)} weights are missing, too "
-            f"many or of another shape, such as {wrong[0]}; use the settings that it "
-            "was trained with"
-        )
-    module.load_state_dict(state)
-
-
-def _digest(state):
-    """SHA-256 of named tensors."""
-    digest = hashlib.sha256()
-    for name, value in sorted(state.items()):
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        flat = value.detach().cpu().contiguous().reshape(-1)
-        digest.update(flat.view(torch.uint8).numpy())
-    return digest.hexdigest()
+    return settings, weights.read(folder / "classifier.safetensors")[1]
 
 
 def _sha256(file):
@@ -252,33 +189,3 @@ def _sha256(file):
 def _address(model):
     """Where the class of a model is, as ``!new:`` takes it."""
     return f"{type(model).__module__}.{type(model).__name__}"
-
-
-def _half(state):
-    """Floats in half precision, but for a tensor that would overflow."""
-    half = {}
-    for name, value in state.items():
-        value = value.detach().cpu().contiguous()
-        small = value.half() if value.is_floating_point() else value
-        half[name] = small if small.isfinite().all() else value
-    return half
-
-
-def _serialise(state, metadata=None):
-    from safetensors.torch import save
-
-    return save(state, metadata)
-
-
-def _read(file):
-    """Metadata and tensors of a safetensors file."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(file, "pt") as opened:
-            state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-            return opened.metadata() or {}, state
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{file}: no such file; {_REMEDY}") from error
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{file}: damaged; {_REMEDY}") from error

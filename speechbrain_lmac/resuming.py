@@ -5,8 +5,9 @@ import logging
 import zipfile
 from pathlib import Path
 
-from speechbrain_lmac import atomic, checkpoint
+from speechbrain_lmac import atomic
 from speechbrain_lmac.errors import ConfigError
+from speechbrain_lmac.weights import fingerprint
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ def description(hparams):
     return {
         **told,
         **weights,
-        "classifier": checkpoint.fingerprint(hparams["classifier"])[:16],
+        "classifier": fingerprint(hparams["classifier"])[:16],
         "decoder": hparams["decoder"].arguments,
         "number_of_epochs": hparams["number_of_epochs"],
     }

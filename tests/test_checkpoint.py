@@ -10,7 +10,7 @@ from hyperpyyaml import load_hyperpyyaml
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from speechbrain_lmac import checkpoint, safe_yaml
+from speechbrain_lmac import checkpoint, safe_yaml, weights
 from speechbrain_lmac.classifiers.mini import Mini
 from speechbrain_lmac.decoder import MaskDecoder
 from speechbrain_lmac.errors import CheckpointError, ConfigError
@@ -56,13 +56,13 @@ def refusal(kind, call, *arguments):
 def test_fingerprint_knows_names_shapes_and_values():
     a, b = torch.nn.Linear(2, 3), torch.nn.Linear(2, 3)
     b.load_state_dict(a.state_dict())
-    assert checkpoint.fingerprint(a) == checkpoint.fingerprint(b)
+    assert weights.fingerprint(a) == weights.fingerprint(b)
     with torch.no_grad():
         b.weight[0, 0] = torch.nextafter(b.weight[0, 0], torch.tensor(9.0))
     turned = torch.nn.Linear(3, 2)
     turned.weight.data, turned.bias.data = a.weight.data.reshape(2, 3), a.bias.data
     renamed = torch.nn.Sequential(a)
-    prints = {checkpoint.fingerprint(m) for m in (a, b, turned, renamed)}
+    prints = {weights.fingerprint(m) for m in (a, b, turned, renamed)}
     assert len(prints) == 4
 
 
@@ -148,7 +148,7 @@ def test_export_is_read_back(exported):
         assert value.dtype == torch.float32
         assert torch.equal(value, expected.state_dict()[name].half().float()), name
     original = Mini(exported / "classifier")
-    assert checkpoint.fingerprint(classifier) == checkpoint.fingerprint(original)
+    assert weights.fingerprint(classifier) == weights.fingerprint(original)
 
 
 def test_export_twice_gives_the_same_bytes(exported, tmp_path):
@@ -168,7 +168,7 @@ def test_export_says_what_it_is(exported):
         about = json.loads(file.metadata()["speechbrain_lmac"])
         assert file.get_tensor("out.weight").dtype == torch.float16
     classifier = Mini(exported / "classifier")
-    assert about["classifier"] == checkpoint.fingerprint(classifier)
+    assert about["classifier"] == weights.fingerprint(classifier)
     assert about["version"]
 
 
@@ -244,7 +244,7 @@ def test_other_shapes_are_refused(copied):
 def test_missing_weights_are_named():
     module = torch.nn.Linear(2, 3)
     state = {"bias": torch.zeros(3)}
-    message = refusal(CheckpointError, checkpoint.fill, module, state, "x.safetensors")
+    message = refusal(CheckpointError, weights.fill, module, state, "x.safetensors")
     assert "x.safetensors" in message and "weight" in message
 
 

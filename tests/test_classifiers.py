@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from speechbrain_lmac import checkpoint
-from speechbrain_lmac.checkpoint import fingerprint
 from speechbrain_lmac.classifiers.base import AudioEncoding, ZeroShotClassifier
 from speechbrain_lmac.classifiers.mini import Mini
 from speechbrain_lmac.testing import random_classifier, random_hf, random_laion
+from speechbrain_lmac.weights import fingerprint
 
 BACKENDS = {
     "random": random_classifier,

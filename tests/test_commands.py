@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from speechbrain_lmac import checkpoint, training
+from speechbrain_lmac import checkpoint, settings
 from speechbrain_lmac.errors import ConfigError
 from speechbrain_lmac.mixing import SceneObjective
 from speechbrain_lmac.pairing import PaperObjective
@@ -83,36 +83,36 @@ def mini(tmp_path_factory):
     return str(folder)
 
 
-def settings(mini, **overrides):
+def loaded(mini, **overrides):
     given = {"classifier_folder": mini, **overrides}
-    return training.load_settings(ROOT / "hparams" / "lmac_zs_mini.yaml", given)
+    return settings.load_settings(ROOT / "hparams" / "lmac_zs_mini.yaml", given)
 
 
 def test_the_loss_is_chosen_by_name(mini):
-    hparams = settings(mini)
-    assert isinstance(training.chosen_objective(hparams), SceneObjective)
+    hparams = loaded(mini)
+    assert isinstance(settings.chosen_objective(hparams), SceneObjective)
     given = {"masking_domains": ["mel"], "masking_law": "linear"}
-    hparams = settings(mini, loss="paper", **given)
-    paper = training.chosen_objective(hparams)
+    hparams = loaded(mini, loss="paper", **given)
+    paper = settings.chosen_objective(hparams)
     assert isinstance(paper, PaperObjective)
     assert [*paper.maskings] == ["mel"] and paper.maskings["mel"].law == "linear"
     assert paper.weights["match"] == 1
     message = "'eq6' is unknown: choose one of default, paper"
     with pytest.raises(ConfigError, match=message):
-        training.chosen_objective(settings(mini, loss="eq6"))
+        settings.chosen_objective(loaded(mini, loss="eq6"))
 
 
 def test_weights_can_be_overridden(mini):
-    hparams = settings(mini, objectives={"default": {"l1": 3.5}})
-    chosen = training.chosen_objective(hparams)
-    as_shipped = training.chosen_objective(settings(mini))
+    hparams = loaded(mini, objectives={"default": {"l1": 3.5}})
+    chosen = settings.chosen_objective(hparams)
+    as_shipped = settings.chosen_objective(loaded(mini))
     assert chosen.l1 == 3.5 != as_shipped.l1
     assert chosen.match == as_shipped.match  # the others stay
     assert chosen.classifier is hparams["classifier"]
 
 
 def test_the_yaml_holds_together(mini):
-    hparams = settings(mini, lr=0.125)
+    hparams = loaded(mini, lr=0.125)
     assert hparams["modules"] == {"decoder": hparams["decoder"]}
     assert hparams["opt_class"].keywords["lr"] == 0.125
     assert hparams["lr_annealing"](total_steps=10).initial_lr == 0.125

@@ -11,8 +11,8 @@ from speechbrain_lmac.evaluation import runner
 from speechbrain_lmac.evaluation.clips import load_clips
 from speechbrain_lmac.evaluation.study import Study
 from speechbrain_lmac.interpreter import LMACZSInterpreter
+from speechbrain_lmac.settings import load_settings
 from speechbrain_lmac.testing import random_classifier
-from speechbrain_lmac.training import load_settings
 
 
 def loaded(arguments):

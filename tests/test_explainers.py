@@ -5,7 +5,6 @@ from functools import partial
 import pytest
 import torch
 
-from speechbrain_lmac.checkpoint import fingerprint
 from speechbrain_lmac.decoder import MaskDecoder
 from speechbrain_lmac.errors import ConfigError
 from speechbrain_lmac.explainers import controls
@@ -16,6 +15,7 @@ from speechbrain_lmac.explainers.lmac_zs import LMACZS
 from speechbrain_lmac.explainers.saliency import to_masks
 from speechbrain_lmac.explainers.scorecam import GScoreCAM, ScoreCAM
 from speechbrain_lmac.testing import random_classifier, random_laion
+from speechbrain_lmac.weights import fingerprint
 
 PROMPTS = ["a dog barking", "rain"]
 SALIENCY = {

@@ -9,7 +9,14 @@ import pytest
 import speechbrain as sb
 import torch
 
-from speechbrain_lmac import LMACZSInterpreter, audio, checkpoint, training
+from speechbrain_lmac import (
+    LMACZSInterpreter,
+    audio,
+    checkpoint,
+    settings,
+    training,
+    weights,
+)
 from speechbrain_lmac.classifiers.laion import LaionCLAP
 from speechbrain_lmac.data import clotho, synth
 from speechbrain_lmac.data.manifests import captions, read_manifest
@@ -110,7 +117,7 @@ def test_laion_trains_and_explains(data, tmp_path, brains):
     classifier = interpreter.mods.classifier
     assert isinstance(classifier, LaionCLAP)
     ours = brain.hparams.classifier
-    assert checkpoint.fingerprint(classifier) == checkpoint.fingerprint(ours)
+    assert weights.fingerprint(classifier) == weights.fingerprint(ours)
     clip = data / "ESC-50" / "audio" / "1-0.wav"
     out = interpreter.interpret_file(clip, ["rain", "a dog barking"])
     assert out.waveform.shape == (2, 48000)
@@ -158,7 +165,7 @@ def test_a_classifier_of_the_hub_in_place_of_laions(tmp_path, monkeypatch):
 
     monkeypatch.setattr("speechbrain_lmac.classifiers.hf.HFCLAP", Hub)
     yaml = with_classifier(line, tmp_path)
-    hparams = training.load_settings(yaml, {"output_folder": str(tmp_path / "run")})
+    hparams = settings.load_settings(yaml, {"output_folder": str(tmp_path / "run")})
     assert asked == [{"source": "laion/clap-htsat-unfused"}]
     assert hparams["maskings"]["stft"].law == "log"
 

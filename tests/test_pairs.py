@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from speechbrain_lmac import checkpoint
+from speechbrain_lmac import weights
 from speechbrain_lmac.classifiers.base import AudioEncoding
 from speechbrain_lmac.decoder import MaskDecoder
 from speechbrain_lmac.explainers.base import Scene, hear_masked
@@ -162,7 +162,7 @@ def test_a_batch_twice_as_large_has_the_same_loss(
 @pytest.mark.parametrize("kind", ["paper", "default"])
 def test_gradient_reaches_the_decoder_alone(bank, waves, kind):
     classifier = random_classifier()
-    before = checkpoint.fingerprint(classifier)
+    before = weights.fingerprint(classifier)
     decoder = MaskDecoder(classifier, width=16, fine_width=8)
     # without the terms that a mask alone decides
     without = {"paper": {"diversity": 0.0}, "default": {"l1_foreign": 0, "loudness": 0}}
@@ -182,4 +182,4 @@ def test_gradient_reaches_the_decoder_alone(bank, waves, kind):
     assert untouched <= waiting
     optimizer.step()
     assert all(parameter.grad is None for parameter in classifier.parameters())
-    assert checkpoint.fingerprint(classifier) == before
+    assert weights.fingerprint(classifier) == before

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import speechbrain as sb
 
-from speechbrain_lmac.training import load_settings
+from speechbrain_lmac.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 # in place of python: notes what it is given

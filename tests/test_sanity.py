@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from speechbrain_lmac import checkpoint
+from speechbrain_lmac import weights
 from speechbrain_lmac.classifiers.base import ZeroShotClassifier
 from speechbrain_lmac.decoder import MaskDecoder
 from speechbrain_lmac.errors import ConfigError
@@ -71,7 +71,7 @@ def make_study(classifier):
 
 def test_everything_learned_is_randomised(classifier):
     """Step by step from the top: what is drawn is drawn wholly, the rest stays."""
-    before = checkpoint.fingerprint(classifier)
+    before = weights.fingerprint(classifier)
     trained = {k: v.clone() for k, v in classifier.state_dict().items()}
     blocks = dict(classifier.audio_blocks())
     gone = set()
@@ -89,13 +89,13 @@ def test_everything_learned_is_randomised(classifier):
                 assert not same.any(), key
     audio = {k for k in trained if k.startswith("audio.")}
     assert gone == audio  # nothing of the encoder is outside the blocks
-    assert checkpoint.fingerprint(classifier) == before
+    assert weights.fingerprint(classifier) == before
 
 
 def test_the_draws_have_a_seed(classifier):
     def last(seed):
         *_, (_, copied) = randomisation.cascade(classifier, seed)
-        return checkpoint.fingerprint(copied)
+        return weights.fingerprint(copied)
 
     torch.manual_seed(7)
     one = last(0)
@@ -171,8 +171,8 @@ def test_maps_are_those_of_the_randomised_classifier(make_study, classifier, dom
     goes = {}
 
     def vanishes(given):
-        first = goes.setdefault("trained", checkpoint.fingerprint(given))
-        level = 0.3 * (checkpoint.fingerprint(given) == first)
+        first = goes.setdefault("trained", weights.fingerprint(given))
+        level = 0.3 * (weights.fingerprint(given) == first)
         return Level(lambda similarity: torch.full_like(similarity, level))
 
     study = make_study(

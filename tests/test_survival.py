@@ -15,7 +15,7 @@ import speechbrain as sb
 import torch
 from speechbrain.utils.checkpoints import Checkpointer
 
-from speechbrain_lmac import resuming, training
+from speechbrain_lmac import resuming, settings, training
 from speechbrain_lmac.brain import LMACZSBrain
 from speechbrain_lmac.data.seeded import SeededClips, reseed
 from speechbrain_lmac.errors import AudioInputError
@@ -271,7 +271,7 @@ def test_another_training_does_not_go_on(small, copy, capsys, changed, message):
 
 
 def test_more_epochs_are_told(small, copy, caplog):
-    hparams = training.load_settings(
+    hparams = settings.load_settings(
         YAML,
         small
         | {
@@ -282,6 +282,6 @@ def test_more_epochs_are_told(small, copy, caplog):
             "objectives": {"default": {"alike": 1.1}},
         },
     )
-    hparams["objective"] = training.chosen_objective(hparams)
+    hparams["objective"] = settings.chosen_objective(hparams)
     resuming.check_unchanged(hparams)
     assert "changed number_of_epochs from 3 to 9" in caplog.text

@@ -10,7 +10,7 @@ import speechbrain as sb
 import torch
 from speechbrain.utils.checkpoints import Checkpointer
 
-from speechbrain_lmac import LMACZSInterpreter, checkpoint, training
+from speechbrain_lmac import LMACZSInterpreter, checkpoint, training, weights
 from speechbrain_lmac.brain import LMACZSBrain
 from speechbrain_lmac.classifiers.mini import Mini
 from speechbrain_lmac.decoder import MaskDecoder
@@ -127,7 +127,7 @@ def test_the_export_knows_its_masks_and_its_classifier(trained, data):
         "mask_floor_db": -68.0,
     }
     mini = Mini(data / "mini")
-    assert checkpoint.fingerprint(exported.classifier) == checkpoint.fingerprint(mini)
+    assert weights.fingerprint(exported.classifier) == weights.fingerprint(mini)
 
 
 def test_the_export_explains(trained, data):
@@ -140,11 +140,11 @@ def test_the_export_explains(trained, data):
 
 
 def test_the_decoder_learns_and_the_classifier_does_not(data, tmp_path, brains):
-    mini = checkpoint.fingerprint(Mini(data / "mini"))
+    mini = weights.fingerprint(Mini(data / "mini"))
     assert training.run(arguments(data, tmp_path / "run", epochs=1)) == 0
     (brain,) = brains
     classifier = brain.hparams.classifier
-    assert checkpoint.fingerprint(classifier) == mini
+    assert weights.fingerprint(classifier) == mini
     assert not classifier.training
     assert not any(p.requires_grad for p in classifier.parameters())
     optimized = {id(p) for g in brain.optimizer.param_groups for p in g["params"]}
@@ -220,7 +220,7 @@ def test_a_finished_run_is_not_trained_again(copy, data):
     assert export.read_bytes() == weights
 
 
-def weights(folder):
+def decoder_vector(folder):
     """Of an exported decoder, in one vector."""
     state = checkpoint.load(folder / "export").decoder.state_dict()
     return torch.cat([state[name].flatten() for name in sorted(state)])
@@ -232,8 +232,12 @@ def test_start_from(trained, data, tmp_path, capsys):
     assert training.run(arguments(data, output, lr=1e-12, **begin)) == 0
     fresh = arguments(data, tmp_path / "fresh", lr=1e-12, epochs=1)
     assert training.run(fresh) == 0
-    torch.testing.assert_close(weights(output), weights(trained), rtol=0, atol=1e-6)
-    assert (weights(tmp_path / "fresh") - weights(trained)).abs().max() > 1e-3
+    torch.testing.assert_close(
+        decoder_vector(output), decoder_vector(trained), rtol=0, atol=1e-6
+    )
+    assert (
+        decoder_vector(tmp_path / "fresh") - decoder_vector(trained)
+    ).abs().max() > 1e-3
     begin["decoder"] = "{width: 24, fine_width: 8}"
     assert training.run(arguments(data, tmp_path / "wide", **begin)) == 2
     assert "another shape" in error(capsys)

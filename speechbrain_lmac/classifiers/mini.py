@@ -6,7 +6,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from speechbrain_lmac import checkpoint
+from speechbrain_lmac import checkpoint, weights
 from speechbrain_lmac.classifiers.base import AudioEncoding, ZeroShotClassifier
 from speechbrain_lmac.classifiers.text import TextTower
 from speechbrain_lmac.spectrogram import STFT, mel_matrix
@@ -232,5 +232,5 @@ class Mini(MiniCLAP):
         folder = checkpoint.PRETRAINED / "mini" if embedded else Path(folder).resolve()
         settings, state = checkpoint.load_mini(folder)
         super().__init__(**settings)
-        checkpoint.fill(self, state, folder / "classifier.safetensors")
+        weights.fill(self, state, folder / "classifier.safetensors")
         self.arguments = {"folder": "mini" if embedded else str(folder)}

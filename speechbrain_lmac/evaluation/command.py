@@ -23,7 +23,7 @@ from speechbrain_lmac import __version__, atomic
 from speechbrain_lmac.errors import ConfigError, exit_code
 from speechbrain_lmac.evaluation import figures, runner, tables
 from speechbrain_lmac.evaluation.study import Study
-from speechbrain_lmac.training import load_settings
+from speechbrain_lmac.settings import load_settings
 
 _TOLD = "interpreter dataset folds clips template domains methods scale seed".split()
 

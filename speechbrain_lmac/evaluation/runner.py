@@ -18,7 +18,7 @@ from speechbrain.utils.distributed import (
 )
 from tqdm import tqdm
 
-from speechbrain_lmac import __version__, atomic, checkpoint
+from speechbrain_lmac import __version__, atomic, weights
 from speechbrain_lmac.errors import AudioInputError, ConfigError, exit_code
 from speechbrain_lmac.evaluation import report, settings
 from speechbrain_lmac.evaluation.clips import dataset_module, load_clips
@@ -26,7 +26,7 @@ from speechbrain_lmac.evaluation.conditions import generator
 from speechbrain_lmac.evaluation.journal import Journal
 from speechbrain_lmac.evaluation.measure import Measurement
 from speechbrain_lmac.interpreter import LMACZSInterpreter
-from speechbrain_lmac.training import load_settings
+from speechbrain_lmac.settings import load_settings
 
 logger = logging.getLogger(__name__)
 
@@ -145,8 +145,8 @@ class Evaluation:
         known = {
             "clips heard": _hash(self.chosen),
             "clips to mix with": _hash(self.clips.ids),
-            "classifier weights": checkpoint.fingerprint(mods.classifier),
-            "decoder weights": checkpoint.fingerprint(mods.decoder),
+            "classifier weights": weights.fingerprint(mods.classifier),
+            "decoder weights": weights.fingerprint(mods.decoder),
             "masking law": str(self.interpreter.hparams.masking_law),
             "mask floor": str(self.interpreter.hparams.mask_floor_db),
             "version": __version__,
