@@ -48,20 +48,26 @@ def train(manifest, steps, folder, options):
     )
     write_manifest(many, folder / "train.csv")
     write_manifest(manifest, folder / "valid.csv")
-    command = ["train.py", "hparams/lmac_zs.yaml", "--clap_checkpoint", "null"]
-    command += [
-        "--train_csv",
-        folder / "train.csv",
-        "--valid_csv",
-        folder / "valid.csv",
-    ]
-    command += ["--output_folder", folder, "--number_of_epochs", EPOCHS, "--lr", 0.002]
-    command += ["--train_dataloader_options", json.dumps({"batch_size": BATCH})]
-    command += ["--loss", "default", "--masking_domains", "[stft]", "--l1", 0.3]
-    command += ["--lr_annealing", "{n_warmup_steps: 1}"]
-    command += ["--classifier", json.dumps(CLASSIFIER)]
-    command += ["--objectives", json.dumps(OBJECTIVES), *options]
-    subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, check=True)
+    given = {
+        "clap_checkpoint": "null",
+        "train_csv": folder / "train.csv",
+        "valid_csv": folder / "valid.csv",
+        "output_folder": folder,
+        "number_of_epochs": EPOCHS,
+        "lr": 0.002,
+        "lr_annealing": {"n_warmup_steps": 1},
+        "train_dataloader_options": {"batch_size": BATCH},
+        "masking_domains": ["stft"],
+        "classifier": CLASSIFIER,
+        "loss": "default",
+        "l1": 0.3,
+        "objectives": OBJECTIVES,
+    }
+    command = ["train.py", "hparams/lmac_zs.yaml"]
+    for name, value in given.items():
+        plain = json.dumps(value) if isinstance(value, dict | list) else str(value)
+        command += [f"--{name}", plain]
+    subprocess.run([sys.executable, *command, *options], cwd=ROOT, check=True)
     return folder / "export"
 
 

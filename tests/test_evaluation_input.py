@@ -1,5 +1,7 @@
 """What an evaluation does with bad settings, other decoders and broken clips."""
 
+import json
+
 import pandas as pd
 import pytest
 import soundfile
@@ -7,7 +9,7 @@ import speechbrain as sb
 import torch
 
 from speechbrain_lmac import audio, checkpoint
-from speechbrain_lmac.evaluation import runner
+from speechbrain_lmac.evaluation import runner, settings
 from speechbrain_lmac.evaluation.clips import load_clips
 from speechbrain_lmac.evaluation.study import Study
 from speechbrain_lmac.interpreter import LMACZSInterpreter
@@ -157,3 +159,16 @@ def test_clips_that_are_damaged_or_missing_are_skipped_and_counted(
     assert "2 clips; 3 skipped as unreadable" in text
     assert "1-wind.wav" in text and "2-rain.wav" in text
     assert "5-gone.wav: missing" in text
+
+
+def test_versions_that_a_run_goes_on_under_are_kept(tmp_path, monkeypatch, caplog):
+    file = tmp_path / "versions.json"
+    for torch_version in ("1", "1", "2", "2", "3", "1"):
+        monkeypatch.setattr(settings, "versions", lambda v=torch_version: {"torch": v})
+        settings.write_versions(file)
+    later = [{"torch": "2"}, {"torch": "3"}]
+    assert json.loads(file.read_text()) == {"torch": "1", "later": later}
+    assert caplog.text.count("goes on under another torch") == 2
+    file.write_text("{")
+    settings.write_versions(file)
+    assert json.loads(file.read_text()) == {"torch": "1"}

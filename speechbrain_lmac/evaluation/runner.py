@@ -1,7 +1,6 @@
 """An evaluation from its yaml: clips, conditions, explainers, results."""
 
 import hashlib
-import json
 import logging
 import os
 from pathlib import Path
@@ -155,8 +154,7 @@ class Evaluation:
             self.folder / "settings.json", settings.plain(resolved) | known
         )
         atomic.write(self.folder / "hyperparams.yaml", resolved)
-        versions = json.dumps(settings.versions(), indent=2)
-        atomic.write(self.folder / "versions.json", versions + "\n")
+        settings.write_versions(self.folder / "versions.json")
 
     def measure(self):
         """Measures the clips that no process has measured yet, this process its share.

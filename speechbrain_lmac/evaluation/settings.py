@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import logging
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +12,7 @@ import ruamel.yaml
 from speechbrain_lmac import atomic
 from speechbrain_lmac.errors import ConfigError
 
+logger = logging.getLogger(__name__)
 _PACKAGES = (
     "speechbrain-lmac speechbrain torch torchaudio torchmetrics captum numpy scipy "
     "pandas matplotlib"
@@ -208,6 +210,32 @@ def check_unchanged(file, settings):
             f"{file.parent}: holds results of other settings ({', '.join(changed)}); "
             "give another --output_folder or delete it"
         )
+
+
+def write_versions(file):
+    """Writes :func:`versions`; results that go on under others keep both.
+
+    Arguments
+    ---------
+    file : str | Path
+        A JSON file in the results folder.
+
+    Returns
+    -------
+    None
+    """
+    file, now = Path(file), versions()
+    try:
+        known = dict(json.loads(file.read_text(encoding="utf-8")))
+    except (FileNotFoundError, TypeError, ValueError):  # a new folder, or damaged
+        known = dict(now)
+    later = known.pop("later", [])
+    if now not in (known, *later):
+        changed = ", ".join(sorted(k for k in now if now[k] != known.get(k)))
+        logger.warning("%s: the run goes on under another %s", file, changed)
+        later.append(now)
+    known |= {"later": later} if later else {}
+    atomic.write(file, json.dumps(known, indent=2) + "\n")
 
 
 def versions():
