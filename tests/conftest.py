@@ -176,7 +176,8 @@ def evaluated(short_window, tell_apart, tmp_path_factory):
     checkpoint.save_mini(learned_nothing, folder / "mini")
     classifier = Mini(folder / "mini")
     torch.manual_seed(3)
-    decoder = MaskDecoder(classifier, width=16, fine_width=8)
+    sizes = {"width": 16, "fine_width": 8, "domains": ["stft", "mel"]}
+    decoder = MaskDecoder(classifier, **sizes)
     settings = {"masking_law": "log", "mask_floor_db": -68.0}
     checkpoint.export(folder / "export", decoder, classifier, settings)
     audio.write(folder / "speech" / "one.wav", 0.1 * torch.randn(rate), rate)

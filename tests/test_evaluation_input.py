@@ -1,6 +1,7 @@
 """What an evaluation does with bad settings, other decoders and broken clips."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -9,6 +10,9 @@ import speechbrain as sb
 import torch
 
 from speechbrain_lmac import audio, checkpoint
+from speechbrain_lmac.classifiers.mini import Mini
+from speechbrain_lmac.decoder import MaskDecoder
+from speechbrain_lmac.errors import ConfigError
 from speechbrain_lmac.evaluation import runner, settings
 from speechbrain_lmac.evaluation.clips import load_clips
 from speechbrain_lmac.evaluation.study import Study
@@ -41,7 +45,12 @@ def loaded(arguments):
         ({"curve_fractions": "[a]"}, "curve_fractions ['a']"),
         ({"template": "a sound"}, "template 'a sound'"),
         ({"snr_db": "loud"}, "snr_db 'loud'"),
-        ({"snr_db": "null"}, "snr_db is None"),
+        ({"snr_db": "null"}, "snr_db 'None'"),
+        ({"snr_db": ".nan"}, "snr_db 'nan'"),
+        ({"snr_db": "5000"}, "snr_db '5000'"),
+        ({"clips": "true"}, "clips is True"),
+        ({"interpreter": "null"}, "interpreter is None"),
+        ({"stage": "a"}, "stage a is none of 4"),
         ({"data_folder": "nowhere"}, "esc50.csv: no such file"),
         ({"interpreter": "no where"}, "no where: no such folder"),
         ({"nonsense": "1"}, "nonsense"),
@@ -53,6 +62,21 @@ def test_bad_input_is_one_line(command_line, tmp_path, capsys, given, said):
     lines = capsys.readouterr().err.splitlines()
     errors = [line for line in lines if line.startswith("error: ")]
     assert len(errors) == 1 and said in errors[0]
+
+
+@pytest.mark.parametrize(
+    ("method", "setting", "said"),
+    [
+        ("smoothgrad", "samples", "0 noisy copies"),
+        ("integrated_gradients", "steps", "0 steps of integrated gradients"),
+    ],
+)
+def test_an_explainer_that_does_nothing(
+    command_line, tmp_path, capsys, method, setting, said
+):
+    given = {"methods": f"[{method}]", "explainers": f"{{{method}: {{{setting}: 0}}}}"}
+    assert runner.run(command_line(tmp_path / "run", **given)) == 2
+    assert f"error: {said}" in capsys.readouterr().err
 
 
 def test_a_decoder_of_another_classifier(command_line, evaluated, tmp_path, capsys):
@@ -159,6 +183,34 @@ def test_clips_that_are_damaged_or_missing_are_skipped_and_counted(
     assert "2 clips; 3 skipped as unreadable" in text
     assert "1-wind.wav" in text and "2-rain.wav" in text
     assert "5-gone.wav: missing" in text
+
+
+def test_a_class_that_the_data_set_does_not_have(
+    command_line, evaluated, tmp_path, capsys
+):
+    shutil.copytree(evaluated / "ESC-50", tmp_path / "ESC-50")
+    table = tmp_path / "ESC-50" / "meta" / "esc50.csv"
+    table.write_text(table.read_text().replace(",rain\n", ",drizzle\n"))
+    given = {"data_folder": tmp_path / "ESC-50"}
+    assert runner.run(command_line(tmp_path / "run", **given)) == 2
+    assert "class 'drizzle' is none of ESC-50's" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("trained", ["stft", "mel"])
+def test_a_decoder_of_another_grid(command_line, evaluated, tmp_path, capsys, trained):
+    """Neither the evaluation nor a sanity check measures it there."""
+    classifier = Mini(evaluated / "mini")
+    decoder = MaskDecoder(classifier, domains=[trained])
+    settings = {"masking_law": "log", "mask_floor_db": -68.0}
+    checkpoint.export(tmp_path / "export", decoder, classifier, settings)
+    other = {"stft": "mel", "mel": "stft"}[trained]
+    given = {"interpreter": tmp_path / "export", "domains": f"[{other}]"}
+    arguments = command_line(tmp_path / "run", **given)
+    assert runner.run(arguments) == 2
+    said = f'trained for masks on {trained}, not on {other}; give --domains "[{trained}'
+    assert said in capsys.readouterr().err
+    with pytest.raises(ConfigError, match=f"trained for masks on {trained}"):
+        Study.from_settings(loaded(arguments))
 
 
 def test_versions_that_a_run_goes_on_under_are_kept(tmp_path, monkeypatch, caplog):

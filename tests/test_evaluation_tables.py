@@ -133,6 +133,7 @@ def test_latex_is_escaped():
     assert r"\caption{a\_b. 50 \% \& more.}" in text
     assert r"method & AI $\uparrow$ \\" in text and r"control\_ones & 5\_0 \\" in text
     assert r"\begin{tabular}{lr}" in text
+    assert text.count("{") - text.count(r"\{") == text.count("}") - text.count(r"\}")
 
 
 def test_published_figures_are_complete():

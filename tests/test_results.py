@@ -72,7 +72,7 @@ def test_beside(script):
 
 
 def test_results(script, run, tmp_path):
-    """Means without controls; sections that are not measured say so."""
+    """Others and controls; sections that are not measured say so."""
     assert script.measure("esc50_stft", tmp_path, tmp_path) == 0
     columns = ["clip", "method", "domain", "condition", *script.SHOWN]
     rows = [
@@ -80,6 +80,8 @@ def test_results(script, run, tmp_path):
         ["y", "lmac_zs", "stft", "in_domain", 0, 3, 10, 0],
         ["x", "gradcam", "stft", "in_domain", 0, 9, 1, 1],
         ["y", "gradcam", "stft", "in_domain", 0, 1, 3, 1],
+        ["x", "control_other", "stft", "in_domain", 100, 7, 0, 0],
+        ["y", "control_other", "stft", "in_domain", 0, 7, 0, 0],
         ["x", "control_ones", "stft", "in_domain", 100, 0, 100, 1],
         ["y", "control_ones", "stft", "in_domain", 100, 0, 100, 1],
     ]
@@ -91,5 +93,10 @@ def test_results(script, run, tmp_path):
     cells = "**50** / 0 (GradCAM) | **2** / 5 (GradCAM) | **20** / 2 (GradCAM)"
     row = f"| ESC-50 | in_domain | stft | 2 | {cells} | 0.5 / 1 (GradCAM) |"
     assert row in text.splitlines()
+    cells = (
+        "50 / 50 (other) | **2** / 7 (other) | **20** / 0 (other) | **0.5** / 0 (other)"
+    )
+    controls = cells.replace("(other)", "(control_other)")
+    assert f"| ESC-50 | in_domain | stft | 2 | {controls} |" in text.splitlines()
     assert "one setting" not in text and "\n### a table\n\n| a |" in text
     assert text.count("Not measured.") == len(script.SECTIONS) - 1

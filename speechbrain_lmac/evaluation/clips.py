@@ -142,6 +142,12 @@ def load_clips(dataset, data_folder, folds, classifier, manifest_file):
         raise ConfigError(f"data_folder is not set: give --data_folder DIR/{dataset}")
     unreadable = []
     manifest = module.prepare(Path(data_folder), manifest_file, folds, unreadable)
+    foreign = sorted(set(manifest["label"]) - set(module.CLASSES))
+    if foreign:
+        raise ConfigError(
+            f"{data_folder}: class '{foreign[0]}' is none of {dataset}'s; take its "
+            "table as published"
+        )
     window, repeat = classifier.window_seconds, classifier.repeats_short_clips
     # no clip of either set is longer than 5 s; what repeats short ones hears them so
     seconds = window if repeat else min(5.0, window or 5.0)

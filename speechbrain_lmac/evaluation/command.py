@@ -21,7 +21,7 @@ from speechbrain.utils.distributed import infer_device
 
 from speechbrain_lmac import __version__, atomic
 from speechbrain_lmac.errors import ConfigError, exit_code
-from speechbrain_lmac.evaluation import figures, runner, tables
+from speechbrain_lmac.evaluation import figures, runner, settings, tables
 from speechbrain_lmac.evaluation.study import Study
 from speechbrain_lmac.settings import load_settings
 
@@ -102,7 +102,8 @@ class Command:
         None
         """
         atomic.write(self.folder / f"{name}.csv", values.to_csv(index=False))
-        told = ", ".join(f"{key} {self.hparams[key]}" for key in told)
+        known = self.hparams | {"folds": settings.folds(self.hparams)}
+        told = ", ".join(f"{key} {known[key]}" for key in told)
         made = f"speechbrain-lmac {__version__}, torch {torch.__version__}; {told}."
         parts = [*map(tables.markdown, summary), *notes, made]
         atomic.write(self.folder / f"{name}.md", "\n\n".join(parts) + "\n")

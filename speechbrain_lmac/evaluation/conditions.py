@@ -87,6 +87,7 @@ class InDomain:
 
     available = True
     prompted_by_label = False  # the explained prompt is the predicted one
+    recordings = ()  # names of those from elsewhere
 
     def __call__(self, clip, clips, draw):
         """A clip's ID to a :class:`Sound`."""
@@ -100,17 +101,21 @@ class Mixture:
     Arguments
     ---------
     snr_db : float or str
-        How far the other lies below the clip, in dB, or one of ``SNR_PRESETS``.
+        How far the other lies below the clip, in dB, or one of ``SNR_PRESETS``: of
+        energies over the window that the classifier hears. A clip that is shorter
+        stands out by more where it sounds.
     """
 
     available = True
     prompted_by_label = False
+    recordings = ()
 
     def __init__(self, snr_db=3.0):
-        if isinstance(snr_db, str) and snr_db not in SNR_PRESETS:
+        value = SNR_PRESETS.get(snr_db, snr_db) if isinstance(snr_db, str) else snr_db
+        if not (isinstance(value, int | float) and -100 <= value <= 100):
             known = ", ".join(SNR_PRESETS)
-            raise ConfigError(f"snr_db '{snr_db}': give a number in dB or {known}")
-        self.snr_db = SNR_PRESETS.get(snr_db, snr_db)
+            raise ConfigError(f"snr_db '{snr_db}': give -100 to 100 dB, or {known}")
+        self.snr_db = value
 
     def __call__(self, clip, clips, draw):
         """A clip's ID to a :class:`Sound`."""
@@ -163,6 +168,7 @@ class WithSpeech(Mixture):
             raise ConfigError(
                 f"{folder}: no recordings of speech; give the folder of LJSpeech"
             )
+        self.recordings = [file.relative_to(folder).as_posix() for file in self.files]
 
     def background(self, clip, clips, draw, length):
         """Waveform [N], of another recording where one is damaged."""

@@ -29,7 +29,8 @@ from speechbrain_lmac.settings import load_settings
 
 logger = logging.getLogger(__name__)
 
-_MEMORY = 8  # clips whose masks are kept for the control that takes another clip's
+# clips at a time: this one, that whose mask its control takes, and the one before
+_MEMORY = 3
 
 
 def run(arguments):
@@ -102,6 +103,8 @@ class Evaluation:
         self.interpreter = LMACZSInterpreter.from_hparams(
             hparams["interpreter"], run_opts={"device": device}
         )
+        decoder = self.interpreter.mods.decoder
+        settings.check_domains(hparams["domains"], decoder, hparams["interpreter"])
         classifier = self.interpreter.mods.classifier
         self.conditions = settings.chosen(
             hparams["conditions"], hparams["known_conditions"], "condition"
@@ -116,7 +119,7 @@ class Evaluation:
         self.clips = load_clips(
             dataset,
             hparams["data_folder"],
-            hparams["folds"] or hparams["held_out_folds"][dataset],
+            settings.folds(hparams),
             classifier,
             self.folder / "manifests" / f"{get_rank() or 0}.csv",
         )
@@ -130,7 +133,7 @@ class Evaluation:
             hparams["pairs_per_pass"],
         )
         self.journal = Journal(self.folder / "journal", get_rank() or 0)
-        self._masks = {}
+        self._memory = {}
 
     def write_settings(self, resolved):
         """Refuses a folder with results of other settings; writes ours into a new one.
@@ -144,6 +147,9 @@ class Evaluation:
         known = {
             "clips heard": _hash(self.chosen),
             "clips to mix with": _hash(self.clips.ids),
+            "speech to mix with": _hash(
+                [name for c in self.conditions.values() for name in c.recordings]
+            ),
             "classifier weights": weights.fingerprint(mods.classifier),
             "decoder weights": weights.fingerprint(mods.decoder),
             "masking law": str(self.interpreter.hparams.masking_law),
@@ -193,6 +199,7 @@ class Evaluation:
         law = self.interpreter.hparams
         masking = f"{law.masking_law}, floor {law.mask_floor_db:g} dB"
         said = self.hparams | {"masking": masking}
+        said["folds"] = settings.folds(self.hparams)
         report.write(self.folder, measured, unreadable, said)
         print(f"results, tables and figures are in {self.folder}")
 
@@ -200,8 +207,7 @@ class Evaluation:
         """All rows of one clip."""
         rows = []
         for name in self.conditions:
-            hearing = self._hear(clip, name)
-            references = self._references(clip, name, hearing)
+            hearing, references = self._heard(clip, name)
             others = self._other_references(clip, name)
             for domain, reference in references.items():
                 about = {
@@ -216,40 +222,40 @@ class Evaluation:
                 rows += [about | row for row in found]
         return rows
 
-    def _hear(self, clip, condition):
-        """Plays a clip in a condition."""
-        draw = generator(self.hparams["seed"], condition, clip)
-        condition = self.conditions[condition]
-        sound = condition(clip, self.clips, draw)
-        label = None
-        if condition.prompted_by_label:
-            label = self.classes.index(self.clips.label(clip))
-        return self.measurement.hear(sound, label)
-
-    def _references(self, clip, condition, hearing=None):
-        """The masks of LMAC-ZS for a clip, by domain; made once."""
+    def _heard(self, clip, condition):
+        """A clip in a condition, and its masks of LMAC-ZS by domain; made once."""
         key = clip, condition
-        if key not in self._masks:
-            hearing = hearing or self._hear(clip, condition)
-            self._masks[key] = {
-                domain: self.measurement.reference(hearing, domain)
-                for domain in self.hparams["domains"]
-            }
-            while len(self._masks) > _MEMORY * len(self.conditions):
-                del self._masks[next(iter(self._masks))]
-        return self._masks[key]
+        found = self._memory.pop(key, None)
+        if found is None:
+            draw = generator(self.hparams["seed"], condition, clip)
+            made = self.conditions[condition]
+            sound = made(clip, self.clips, draw)
+            label = None
+            if made.prompted_by_label:
+                label = self.classes.index(self.clips.label(clip))
+            hearing = self.measurement.hear(sound, label)
+            found = (
+                hearing,
+                {
+                    domain: self.measurement.reference(hearing, domain)
+                    for domain in self.hparams["domains"]
+                },
+            )
+        self._memory[key] = found  # the last one that was asked for
+        while len(self._memory) > _MEMORY * len(self.conditions):
+            del self._memory[next(iter(self._memory))]
+        return found
 
     def _other_references(self, clip, condition):
         """Those for the nearest clip before this one that is of another class.
 
-        None where no such clip can be read.
+        The nearest after it where there is none; None where no such clip can be read.
         """
         place = self.chosen.index(clip)
-        before = self.chosen[place - 1 :: -1] if place else []
-        for other in [*before, *self.chosen[:place:-1]]:
+        for other in [*self.chosen[:place][::-1], *self.chosen[place + 1 :]]:
             if self.clips.label(other) != self.clips.label(clip):
                 try:
-                    return self._references(other, condition)
+                    return self._heard(other, condition)[1]
                 except AudioInputError:
                     continue
         return None

@@ -11,6 +11,7 @@ import ruamel.yaml
 
 from speechbrain_lmac import atomic
 from speechbrain_lmac.errors import ConfigError
+from speechbrain_lmac.masking import DOMAINS
 
 logger = logging.getLogger(__name__)
 _PACKAGES = (
@@ -41,19 +42,21 @@ def check(hparams):
         value = hparams[name]
         if name == "clips" and value is None:
             continue
-        if not isinstance(value, int) or value < 1:
+        if type(value) is not int or value < 1:  # True is an int too
             raise ConfigError(f"{name} is {value}: give a whole number, at least 1")
+    if not isinstance(hparams["interpreter"], str):
+        raise ConfigError(
+            f"interpreter is {hparams['interpreter']}: give mini or an exported folder"
+        )
     for name in ("domains", "folds"):
         if hparams[name] == []:
             raise ConfigError(
                 f'{name} is empty: give one or several, as --{name} "[...]"'
             )
-    fractions, snr_db = hparams["curve_fractions"], hparams["snr_db"]
+    fractions = hparams["curve_fractions"]
     numbers = all(isinstance(share, int | float) for share in fractions)
     if not numbers or sorted({0.0, *fractions, 1.0}) != [0.0, *fractions, 1.0]:
         raise ConfigError(f"curve_fractions {fractions}: give rising ones in 0 to 1")
-    if not isinstance(snr_db, int | float | str):
-        raise ConfigError(f"snr_db is {snr_db}: give dB, or lmac_mixture or lmac_noise")
 
 
 def check_scale(hparams):
@@ -73,6 +76,48 @@ def check_scale(hparams):
             "scale is prompts, but one prompt of a clip is explained here: give pair, "
             "or a number that raw maps are divided by"
         )
+
+
+def check_domains(domains, decoder, folder):
+    """Refuses to measure a decoder where its masks were never trained to act.
+
+    Arguments
+    ---------
+    domains : list of str
+        In which masks are to act.
+    decoder : MaskDecoder
+        Says for which it was trained.
+    folder : str
+        It was loaded from, for the message.
+
+    Returns
+    -------
+    None
+    """
+    chosen(domains, dict.fromkeys(DOMAINS), "masking domain")
+    trained = decoder.arguments["domains"]
+    missing = [domain for domain in domains if domain not in trained]
+    if missing:
+        raise ConfigError(
+            f"{folder}: trained for masks on {', '.join(trained)}, not on "
+            f'{", ".join(missing)}; give --domains "[{", ".join(trained)}]"'
+        )
+
+
+def folds(hparams):
+    """The folds that are heard.
+
+    Arguments
+    ---------
+    hparams : dict
+        The loaded yaml.
+
+    Returns
+    -------
+    list of int
+        Those that are asked for, else those that `mini` was not trained on.
+    """
+    return hparams["folds"] or hparams["held_out_folds"][hparams["dataset"]]
 
 
 def chosen(names, known, what):

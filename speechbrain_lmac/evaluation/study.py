@@ -85,6 +85,9 @@ class Study:
         interpreter = LMACZSInterpreter.from_hparams(
             hparams["interpreter"], run_opts={"device": device}
         )
+        if "lmac_zs" in hparams["methods"]:
+            decoder, folder = interpreter.mods.decoder, hparams["interpreter"]
+            settings.check_domains([domain], decoder, folder)
         classifier, held = interpreter.mods.classifier, interpreter.hparams
         law, floor_db = held.masking_law, held.mask_floor_db
         given = {"law": law, "floor_db": floor_db}
@@ -97,7 +100,7 @@ class Study:
         clips = load_clips(
             hparams["dataset"],
             hparams["data_folder"],
-            hparams["folds"] or hparams["held_out_folds"][hparams["dataset"]],
+            settings.folds(hparams),
             classifier,
             Path(hparams["output_folder"]) / "sanity" / "clips.csv",
         )

@@ -244,7 +244,7 @@ def markdown(table):
 
 
 def latex(table, context):
-    """A table in LaTeX, to be read in by a document as it is.
+    """A table in LaTeX, to be read in by a document that uses graphicx.
 
     Arguments
     ---------
@@ -259,10 +259,11 @@ def latex(table, context):
     """
     lines = [r"\begin{table}", r"\centering", r"\footnotesize"]
     lines += [rf"\caption{{{_escape(f'{context}. {table.title}')}.}}"]
+    lines += [r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%"]
     lines += [rf"\begin{{tabular}}{{l{'r' * (len(table.header) - 1)}}}", r"\hline"]
     lines += [" & ".join(map(_escape, table.header)) + r" \\", r"\hline"]
     lines += [" & ".join(map(_escape, cells)) + r" \\" for cells in table.rows]
-    return "\n".join([*lines, r"\hline", r"\end{tabular}", r"\end{table}"])
+    return "\n".join([*lines, r"\hline", r"\end{tabular}}", r"\end{table}"])
 
 
 def _escape(text):

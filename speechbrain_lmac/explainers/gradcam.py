@@ -28,7 +28,7 @@ class CAM(SaliencyExplainer):
     def __init__(self, classifier, stage=-1, scale="pair", pairs_per_pass=64):
         super().__init__(classifier, scale, pairs_per_pass)
         stages = len(classifier.map_channels)
-        if not -stages <= stage < stages:
+        if type(stage) is not int or not -stages <= stage < stages:
             raise ConfigError(f"stage {stage} is none of {stages}: -1 is the last")
         self.stage = stage
         bands = band_interpolation(classifier.mel_filters.detach().cpu())

@@ -10,6 +10,7 @@ from abc import abstractmethod
 
 import torch
 
+from speechbrain_lmac.errors import ConfigError
 from speechbrain_lmac.explainers.saliency import SaliencyExplainer
 from speechbrain_lmac.masking import Masking
 
@@ -125,6 +126,8 @@ class SmoothGrad(InputGradient):
         pairs_per_pass=64,
     ):
         super().__init__(classifier, law, floor_db, scale, pairs_per_pass)
+        if type(samples) is not int or samples < 1:
+            raise ConfigError(f"{samples} noisy copies: give at least 1")
         self.samples, self.noise, self.seed = samples, noise, seed
 
     def attribute(self, similarity, levels):
@@ -179,6 +182,8 @@ class IntegratedGradients(InputGradient):
         pairs_per_pass=64,
     ):
         super().__init__(classifier, law, floor_db, scale, pairs_per_pass)
+        if type(steps) is not int or steps < 1:
+            raise ConfigError(f"{steps} steps of integrated gradients: give at least 1")
         self.steps = steps
 
     def attribute(self, similarity, levels):
