@@ -10,6 +10,7 @@ trained on are as hard as new ones: weights are chosen on these.
 
 import argparse
 import json
+import sys
 import tempfile
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from torchmetrics.functional.audio import scale_invariant_signal_distortion_rati
 from tqdm import tqdm
 
 from speechbrain_lmac import metrics
+from speechbrain_lmac.errors import exit_code
 from speechbrain_lmac.evaluation.clips import DATASETS, dataset_module, load_clips
 from speechbrain_lmac.explainers.base import hear, hear_masked
 from speechbrain_lmac.interpreter import LMACZSInterpreter
@@ -188,19 +190,8 @@ def separation(bench, waves, labels, batch, rounds):
     }
 
 
-def main():
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data_folder", required=True, help="as published")
-    parser.add_argument("--dataset", default="ESC-50", choices=[*DATASETS])
-    parser.add_argument("--fold", type=int, default=4)
-    parser.add_argument("--model", default="mini", help="mini, or an exported folder")
-    parser.add_argument("--domain", default="stft", choices=DOMAINS)
-    parser.add_argument("--speed", type=float, default=1.0, help="of playing")
-    parser.add_argument("--clips", type=int, help="at most, evenly taken; default: all")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", help="a JSON file")
-    options = parser.parse_args()
+def run(options):
+    """Measures and prints what the command line asks for."""
     interpreter = LMACZSInterpreter.from_hparams(options.model)
     classes = dataset_module(options.dataset).CLASSES
     bench = Bench(interpreter, classes, options.domain, options.seed)
@@ -220,5 +211,21 @@ def main():
         Path(options.output).write_text(json.dumps(table, indent=2) + "\n")
 
 
+def main():
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data_folder", required=True, help="as published")
+    parser.add_argument("--dataset", default="ESC-50", choices=[*DATASETS])
+    parser.add_argument("--fold", type=int, default=4)
+    parser.add_argument("--model", default="mini", help="mini, or an exported folder")
+    parser.add_argument("--domain", default="stft", choices=DOMAINS)
+    parser.add_argument("--speed", type=float, default=1.0, help="of playing")
+    parser.add_argument("--clips", type=int, help="at most, evenly taken; default: all")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", help="a JSON file")
+    options = parser.parse_args()
+    return exit_code(lambda: run(options))
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

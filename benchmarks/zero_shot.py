@@ -7,6 +7,7 @@
 
 import argparse
 import json
+import sys
 import tempfile
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tqdm import tqdm
 from speechbrain_lmac.classifiers.mini import Mini
 from speechbrain_lmac.data import esc50, urbansound8k
 from speechbrain_lmac.data.pipeline import ClipReader
+from speechbrain_lmac.errors import exit_code
 from speechbrain_lmac.explainers.base import hear
 
 TEMPLATES = (
@@ -51,16 +53,8 @@ def accuracy(classifier, embeddings, labels, names, template):
     return (embeddings @ text.T).argmax(1).eq(labels).float().mean().item()
 
 
-def main():
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data_folder", required=True)
-    parser.add_argument("--esc50_fold", type=int, default=4)
-    parser.add_argument("--urbansound_fold", type=int, default=1)
-    parser.add_argument("--model", help="a classifier's folder instead of mini")
-    parser.add_argument("--only", nargs="*", help="ESC-50: only these classes' clips")
-    parser.add_argument("--output", help="a JSON file")
-    options = parser.parse_args()
+def run(options):
+    """Measures and prints what the command line asks for."""
     classifier, table = Mini(options.model), {}
     sets = (
         ("ESC-50", esc50, options.esc50_fold),
@@ -83,5 +77,18 @@ def main():
         Path(options.output).write_text(json.dumps(table, indent=2) + "\n")
 
 
+def main():
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data_folder", required=True)
+    parser.add_argument("--esc50_fold", type=int, default=4)
+    parser.add_argument("--urbansound_fold", type=int, default=1)
+    parser.add_argument("--model", help="a classifier's folder instead of mini")
+    parser.add_argument("--only", nargs="*", help="ESC-50: only these classes' clips")
+    parser.add_argument("--output", help="a JSON file")
+    options = parser.parse_args()
+    return exit_code(lambda: run(options))
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

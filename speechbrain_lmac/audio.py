@@ -17,7 +17,7 @@ from speechbrain_lmac.audio_file import opened
 from speechbrain_lmac.errors import AudioInputError
 
 # Samples as 32-bit integers reach 2e9; beyond this, energies in float32 overflow.
-_LOUDEST = 1e12
+LOUDEST = 1e12
 _PART = 2**18  # samples that are read, averaged or written together
 # Entries of torchaudio's resampling kernel, in float64, before it is no longer small:
 # 44100 to 16000 Hz has 70 thousand, 44101 to 16000 Hz 700 million.
@@ -121,7 +121,7 @@ def read(
             "copy or convert it again"
         )
     waveform = waveform[:read]
-    if not peak(waveform) < _LOUDEST:  # nor is NaN
+    if not peak(waveform) < LOUDEST:  # nor is NaN
         raise AudioInputError(
             f"{path}: holds NaN, infinite or far too large samples; export it again as "
             "16-bit PCM"

@@ -107,6 +107,8 @@ class LMACZSInterpreter(Pretrained):
             are missing, damaged or do not belong together; one line each.
         """
         check_device((run_opts or {}).get("device"))
+        if not isinstance(source, str | Path):
+            raise ConfigError(f"source {source!r}: give 'mini' or an exported folder")
         if source == "mini":
             folder = checkpoint.PRETRAINED / "mini"
         elif Path(source).is_dir():
@@ -134,9 +136,9 @@ class LMACZSInterpreter(Pretrained):
         Explanation
             As long as the file, at the classifier's sample rate.
         """
-        text = self._embed_text(prompts)
+        prompts, text = self._embed_text(prompts)
         waveform = audio.read(path, self.mods.classifier.sample_rate)
-        return self._interpret(waveform, _listed(prompts), text, str(path))
+        return self._interpret(waveform, prompts, text, str(path))
 
     def interpret_batch(self, wavs, prompts):
         """Explains clips of one length.
@@ -144,8 +146,8 @@ class LMACZSInterpreter(Pretrained):
         Arguments
         ---------
         wavs : torch.Tensor
-            At the classifier's sample rate [B, N]. AudioInputError where it is empty
-            or not finite.
+            At the classifier's sample rate [B, N], floating-point numbers with full
+            scale at 1. AudioInputError for others, none, or what is not finite.
         prompts : list of str
             Sentences for each clip, used as they are.
 
@@ -154,14 +156,22 @@ class LMACZSInterpreter(Pretrained):
         list of Explanation
             One for each clip, the same as if it had been alone.
         """
-        text = self._embed_text(prompts)
+        prompts, text = self._embed_text(prompts)
+        if not (isinstance(wavs, torch.Tensor) and wavs.is_floating_point()):
+            kind = getattr(wavs, "dtype", type(wavs).__name__)
+            raise AudioInputError(
+                f"waveforms are {kind}: give a torch tensor of floating-point numbers "
+                "with full scale at 1"
+            )
         if wavs.ndim != 2 or wavs.shape[-1] == 0:
             raise AudioInputError(
                 f"waveforms of shape {tuple(wavs.shape)}: give them as [B, N], N > 0"
             )
-        if not all(audio.peak(wav).isfinite() for wav in wavs):
-            raise AudioInputError("waveforms hold NaN or infinite samples; mend them")
-        return [self._interpret(wav.float(), _listed(prompts), text) for wav in wavs]
+        if not all(audio.peak(wav) < audio.LOUDEST for wav in wavs):  # nor is NaN
+            raise AudioInputError(
+                "waveforms hold NaN, infinite or far too large samples; mend them"
+            )
+        return [self._interpret(wav.float(), prompts, text) for wav in wavs]
 
     def forward(self, wavs, prompts):
         """The same as :meth:`interpret_batch`."""
@@ -183,14 +193,14 @@ class LMACZSInterpreter(Pretrained):
         torch.Tensor
             Probabilities [P] that sum to one.
         """
-        text = self._embed_text(prompts)
+        _, text = self._embed_text(prompts)
         waveform = audio.read(path, self.mods.classifier.sample_rate)
         heard = piecewise.hear(self.mods.classifier, waveform[None])
         return self.mods.classifier.probabilities(heard, text)[0].cpu()
 
     def _embed_text(self, prompts):
-        """Prompts, checked, to unit vectors [P, D]."""
-        prompts = _listed(prompts)
+        """Prompts, one or several, to a checked list and unit vectors [P, D]."""
+        prompts = [prompts] if isinstance(prompts, str) else list(prompts or [])
         if not prompts:
             raise ConfigError("no prompt given; name a sound, such as 'a dog barking'")
         for number, prompt in enumerate(prompts, start=1):
@@ -198,7 +208,7 @@ class LMACZSInterpreter(Pretrained):
                 raise ConfigError(f"prompt {number} is blank; name a sound")
             if any("\ud800" <= letter <= "\udfff" for letter in prompt):
                 raise ConfigError(f"prompt {number} is no Unicode text; type it again")
-        return self.mods.classifier.embed_text(prompts)
+        return prompts, self.mods.classifier.embed_text(prompts)
 
     @torch.no_grad()
     def _interpret(self, waveform, prompts, text, source=""):
@@ -232,11 +242,6 @@ class LMACZSInterpreter(Pretrained):
             classifier=classifier.name,
             source=source,
         )
-
-
-def _listed(prompts):
-    """Prompts as a list; a single one may be given as it is."""
-    return [prompts] if isinstance(prompts, str) else list(prompts)
 
 
 def check_device(device):

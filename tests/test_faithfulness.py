@@ -27,6 +27,13 @@ def script(load_benchmark):
     return load_benchmark("faithfulness")
 
 
+@pytest.mark.parametrize("name", ["faithfulness", "zero_shot"])
+def test_data_that_are_not_there(load_benchmark, tmp_path, monkeypatch, capsys, name):
+    monkeypatch.setattr("sys.argv", [name, "--data_folder", str(tmp_path / "none")])
+    assert load_benchmark(name).main() == 2
+    assert "esc50.csv: no such file" in capsys.readouterr().err
+
+
 @pytest.fixture
 def model():
     """An interpreter that has learned nothing."""

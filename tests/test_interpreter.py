@@ -223,8 +223,32 @@ def test_waveforms_of_another_shape(model, shape):
         model.interpret_batch(torch.zeros(shape), PROMPTS)
 
 
+def test_samples_that_are_far_too_large(model):
+    with pytest.raises(AudioInputError, match="far too large"):
+        model.interpret_batch(1e30 * clip(1)[None], PROMPTS)
+
+
 @pytest.mark.parametrize(
-    "prompts", [[], "", ["rain", " \n"], ["rain", None], ["\udc80"]]
+    "wavs",
+    [
+        (32767 * clip(1)[None]).to(torch.int16),  # whose full scale is not 1
+        clip(1)[None].numpy(),
+        [[0.0]],
+        None,
+    ],
+)
+def test_waveforms_that_are_no_floating_point_tensor(model, wavs):
+    with pytest.raises(AudioInputError, match="give a torch tensor of floating-point"):
+        model.interpret_batch(wavs, PROMPTS)
+
+
+def test_prompts_may_come_from_a_generator(model):
+    (out,) = model.interpret_batch(clip(1)[None], (p for p in PROMPTS))
+    assert out.prompts == list(PROMPTS) and len(out.mask) == len(PROMPTS)
+
+
+@pytest.mark.parametrize(
+    "prompts", [[], "", None, ["rain", " \n"], ["rain", None], ["\udc80"]]
 )
 def test_prompts_that_say_nothing(model, tmp_path, prompts):
     with pytest.raises(ConfigError, match="prompt"):
@@ -259,6 +283,11 @@ def test_from_an_exported_folder(exported):
     (a,), (b,) = (m.interpret_batch(wav, PROMPTS) for m in (loaded, same))
     assert torch.equal(a.waveform, b.waveform)
     assert a.classifier == "mini"
+
+
+def test_a_source_that_is_no_name():
+    with pytest.raises(ConfigError, match="source None: give 'mini'"):
+        LMACZSInterpreter.from_hparams(None)
 
 
 @pytest.mark.parametrize("source", ["mimi", "./no/such/folder", "/no/folder", "a b/c"])

@@ -12,7 +12,6 @@ from pathlib import Path
 import speechbrain as sb
 import torch
 from clips import catalogue, draw_scenes, load_waveforms, sources, teacher_targets
-from hyperpyyaml import load_hyperpyyaml
 from sentences import corpus
 from teachers import sentence_embeddings
 from train_audio import train_audio_tower
@@ -20,6 +19,8 @@ from train_text import train_text_tower
 
 from speechbrain_lmac.checkpoint import save_mini
 from speechbrain_lmac.classifiers.mini import MiniCLAP
+from speechbrain_lmac.errors import exit_code
+from speechbrain_lmac.settings import load_settings
 
 logger = logging.getLogger("train_clap")
 TEXT_SETTINGS = (
@@ -53,11 +54,14 @@ def cached(path, make, depends_on):
 
 
 def main(argv):
-    """Text tower, teacher targets, audio tower, export."""
+    """Text tower, teacher targets, audio tower, export; returns the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     hparams_file, _, overrides = sb.parse_arguments(argv)
-    with open(hparams_file) as f:
-        h = load_hyperpyyaml(f, overrides)
+    return exit_code(lambda: make_mini(load_settings(hparams_file, overrides)))
+
+
+def make_mini(h):
+    """The stages, with the settings of the yaml."""
     torch.manual_seed(h["seed"])
     work = Path(h["work_folder"])
     work.mkdir(parents=True, exist_ok=True)
@@ -135,4 +139,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))
