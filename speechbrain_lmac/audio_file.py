@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +18,15 @@ if TYPE_CHECKING:
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 # Programs that write to a pipe cannot know the length beforehand and leave a
-# size of about 2 or 4 GB in the header (sox: 0x7FFFF000 and more, ffmpeg:
-# 0xFFFFFFFF). That means "until the end of the file", not "cut short".
-_UNKNOWN_SIZE = 0x7FFFF000
+# size of about 2 or 4 GB in the header (sox: 0x7FFFF000 and more, for aiff 0x7F000000
+# less a fraction of a frame, ffmpeg: 0xFFFFFFFF). That means "until the end of the
+# file", not "cut short".
+_UNKNOWN_SIZE = 0x7EFFF000
+
+# What libsndfile notes when it opens an aiff, w64 or au file that was cut short.
+_CUT = re.compile(r"(?:SSND|riff|Data Size)\s*: (\d+) \(should be (\d+)\)")
+
+_RATES = range(100, 10**7 + 1)  # Hz; a clip of any other would not fit into memory
 
 
 @contextlib.contextmanager
@@ -68,7 +75,7 @@ def opened(path: str | Path) -> Iterator["soundfile.SoundFile"]:
             f"{path}: samples with no header that says their rate; convert to wav"
         )
     try:
-        file = soundfile.SoundFile(path)
+        file = soundfile.SoundFile(os.fsencode(path))  # names need not be UTF-8
     except soundfile.LibsndfileError as error:
         reason = error.error_string.rstrip(".")
         raise AudioInputError(
@@ -76,31 +83,42 @@ def opened(path: str | Path) -> Iterator["soundfile.SoundFile"]:
             "mp3 file"
         ) from error
     with file:
-        promised, present = _data_bytes(path)
-        if present < promised < _UNKNOWN_SIZE:
+        promised, present = _data_bytes(path, file.extra_info)
+        if present < promised:
             raise AudioInputError(
-                f"{path}: cut short, its header promises {promised} bytes of samples "
-                f"and {present} are there; copy or convert it again"
+                f"{path}: cut short, its header promises {promised} bytes and "
+                f"{present} are there; copy or convert it again"
+            )
+        if file.samplerate not in _RATES:
+            raise AudioInputError(
+                f"{path}: its header says {file.samplerate} Hz, which no recording "
+                "has; export it again"
             )
         if file.frames == 0:
             raise AudioInputError(f"{path}: holds no samples; record or export again")
         yield file
 
 
-def _data_bytes(path: Path) -> tuple[int, int]:
-    """Bytes of samples of a wav file: what the header says, what is there.
+def _data_bytes(path: Path, notes: str) -> tuple[int, int]:
+    """Bytes of samples of a file: what the header says, what is there.
 
     libsndfile reads a wav file that was cut short without a word, so its header
-    is compared with the file. Other formats: (0, 0), no statement.
+    is compared with the file. Other formats: as libsndfile notes it, if it does, and
+    else (0, 0), no statement; so also where the header does not know.
     """
-    size = path.stat().st_size
+    size, large = path.stat().st_size, 0
     with open(path, "rb") as file:
-        order = {b"RIFF": "<", b"RIFX": ">"}.get(file.read(4))
+        order = {b"RIFF": "<", b"RIFX": ">", b"RF64": "<"}.get(file.read(4))
         if order is None or file.read(8)[4:] != b"WAVE":
-            return 0, 0
+            if not (cut := _CUT.search(notes)) or int(cut[1]) >= _UNKNOWN_SIZE:
+                return 0, 0
+            return int(cut[1]), int(cut[2])
         while len(header := file.read(8)) == 8:
             name, length = struct.unpack(order + "4sI", header)
+            start = file.tell()
+            if name == b"ds64":  # of an RF64 file, whose data chunk has no size
+                large = int.from_bytes(file.read(16)[8:], "little")
             if name == b"data":
-                return length, size - file.tell()
-            file.seek(length + length % 2, os.SEEK_CUR)  # chunks are even
+                return length if length < _UNKNOWN_SIZE else large, size - start
+            file.seek(start + length + length % 2)  # chunks are even
     return 0, 0

@@ -1,5 +1,6 @@
 """``lmac-zs``: explanations from the shell."""
 
+import io
 import os
 import sys
 import warnings
@@ -20,6 +21,20 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+
+def _text(word: str):
+    """A word that was typed; as a path, a blank one would be the current folder."""
+    if not str(word).strip():
+        raise ConfigError(
+            "an argument is blank; name a file, a folder, a model or a device"
+        )
+    return word
+
+
+def _path(word: str):
+    return Path(_text(word))
+
+
 # Whether there are files and prompts is checked here, for errors with a remedy.
 Prompts = Annotated[
     list[str] | None,
@@ -32,9 +47,16 @@ Prompts = Annotated[
 ]
 Model = Annotated[
     str,
-    typer.Option(help="mini, a folder that train.py exported, or a hub repository id."),
+    typer.Option(
+        help="mini, a folder that train.py exported, or a hub repository id.",
+        parser=_text,
+        metavar="TEXT",
+    ),
 ]
-Device = Annotated[str, typer.Option(help="Where to run: cpu, or cuda:0.")]
+Device = Annotated[
+    str,
+    typer.Option(help="Where to run: cpu, or cuda:0.", parser=_text, metavar="TEXT"),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -60,11 +82,18 @@ def about(
 def explain(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="FILES", help="Recordings, or folders of them."),
+        typer.Argument(
+            metavar="FILES", help="Recordings, or folders of them.", parser=_path
+        ),
     ] = None,
     prompts: Prompts = None,
     out: Annotated[
-        Path, typer.Option(help="A folder; each recording gets one of its own in it.")
+        Path,
+        typer.Option(
+            help="A folder; each recording gets one of its own in it.",
+            parser=_path,
+            metavar="PATH",
+        ),
     ] = Path("explanations"),
     model: Model = "mini",
     device: Device = "cpu",
@@ -77,7 +106,14 @@ def explain(
     from tqdm import tqdm
 
     recordings = _recordings(files, out)
-    interpreter = _interpreter(model, device, prompts)
+    _check(prompts)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{out}: cannot be written ({error.strerror}); choose another folder"
+        ) from error
+    interpreter = _interpreter(model, device)
     failed = []
     progress = tqdm(recordings.items(), unit="file", disable=len(recordings) == 1)
     for name, path in progress:
@@ -105,7 +141,9 @@ def explain(
 
 @app.command()
 def classify(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A recording.", parser=_path)
+    ],
     prompts: Prompts = None,
     model: Model = "mini",
     device: Device = "cpu",
@@ -115,7 +153,8 @@ def classify(
 
     lmac-zs classify clip.wav --prompts "a dog barking" "rain"
     """
-    interpreter = _interpreter(model, device, prompts)
+    _check(prompts)
+    interpreter = _interpreter(model, device)
     probabilities = interpreter.classify_file(file, prompts).tolist()
     table = zip(probabilities, prompts or [], strict=True)
     for share, prompt in sorted(table, reverse=True):
@@ -137,6 +176,8 @@ def main(arguments=None):
         for bad input, which is named in one line unless ``--debug`` is given.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names and prompts may be of any kind
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(spread(arguments))
     except UserError as error:
@@ -176,12 +217,20 @@ def spread(arguments):
     return result
 
 
-def _interpreter(model, device, prompts):
-    """Loads the model, after what can be checked without waiting for it."""
+def _check(prompts):
+    """Refuses prompts that are none, before the model is waited for."""
     if not prompts or not all(prompt.strip() for prompt in prompts):
         raise ConfigError(
             "a prompt is blank or none is given; name sounds, such as --prompts 'rain'"
         )
+    for prompt in prompts:
+        if Path(prompt).suffix and os.path.isfile(prompt):
+            raise ConfigError(
+                f"{prompt}: a file, given as a prompt; name recordings before --prompts"
+            )
+
+
+def _interpreter(model, device):
     from speechbrain_lmac.interpreter import LMACZSInterpreter
 
     return LMACZSInterpreter.from_hparams(model, run_opts={"device": device})
@@ -194,18 +243,23 @@ def _recordings(files, out):
             "no recording given; name files before --prompts, which takes all words up "
             "to the next option"
         )
+    from speechbrain_lmac.explanation import saved_in
+
     # os.path, since what cannot be reached is told of when its turn comes
     real, found = os.path.realpath, {}
     for path in files:
         inside = [path]
         if os.path.isdir(path):
+            summaries = path.rglob("summary.json")
+            ours = {
+                x.parent / name for x in summaries for name in saved_in(x.parent)[0]
+            }
             inside = [
                 file
                 for file in sorted(path.rglob("*"))
                 if file.suffix.lower() in SUFFIXES
                 and not file.name.startswith(".")
-                # not what an earlier run wrote
-                and Path(real(out)) not in Path(real(file)).parents
+                and file not in ours
             ]
             if not inside:
                 kinds = ", ".join(SUFFIXES)
@@ -215,7 +269,9 @@ def _recordings(files, out):
     for file in found.values():
         name, number = file.stem, 1
         # some file systems do not tell upper from lower case
-        while name.casefold() in map(str.casefold, named):
+        while name.casefold() in map(str.casefold, named) or (
+            real(saved_in(out / name)[1] or file) != real(file)
+        ):
             number += 1
             name = f"{file.stem}-{number}"
         named[name] = file

@@ -9,6 +9,12 @@ import sys
 
 # what ails a disk, not the code: full, beyond the quota, not to be written to
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+# or the path that was given: a file where a folder belongs, a name that is too long
+_PATH = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG}
+_REMEDY = {
+    **dict.fromkeys(_DISK, "make room, or see who may write there, and run again"),
+    **dict.fromkeys(_PATH, "choose another path"),
+}
 
 
 class UserError(Exception):
@@ -32,7 +38,7 @@ class CheckpointError(UserError):
 
 
 def exit_code(action, debug=False):
-    """Runs a command; bad input, or a disk that takes no more, is told in one line.
+    """Runs a command; bad input, or a path that takes no more, is told in one line.
 
     Arguments
     ---------
@@ -59,12 +65,9 @@ def exit_code(action, debug=False):
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        if debug or error.errno not in _DISK:
+        if debug or error.errno not in _REMEDY:
             raise
-        print(
-            f"error: {error.filename or 'a file'}: {error.strerror}; make room, or see "
-            "who may write there, and run again",
-            file=sys.stderr,
-        )
+        name, remedy = error.filename or "a file", _REMEDY[error.errno]
+        print(f"error: {name}: {error.strerror}; {remedy}", file=sys.stderr)
         return 2
     return 0

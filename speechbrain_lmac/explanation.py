@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shutil
 import tempfile
 import textwrap
 import unicodedata
@@ -18,6 +19,7 @@ from speechbrain_lmac.errors import ConfigError
 
 # Names of files that an explanation writes.
 _OURS = re.compile(r"summary\.json|original\.wav|\d{2,}-[a-z0-9-]+\.(wav|png)")
+_UNFINISHED = ".explanation-"  # starts the name of the folder that is written first
 
 
 @dataclass
@@ -179,7 +181,7 @@ class Explanation:
         folder, summary = Path(folder), self.summary()
         names = _written(summary)
         try:
-            earlier = _earlier(folder)
+            earlier, _ = saved_in(folder)
             for file in (folder / name for name in names if name not in earlier):
                 if file.exists():
                     raise ConfigError(
@@ -188,7 +190,9 @@ class Explanation:
                     )
             folder.mkdir(parents=True, exist_ok=True)
             # first into a folder of its own: a full disk costs nothing that is there
-            with tempfile.TemporaryDirectory(dir=folder, prefix=".") as whole:
+            for left in folder.glob(f"{_UNFINISHED}*"):  # by a run that was killed
+                shutil.rmtree(left, ignore_errors=True)
+            with tempfile.TemporaryDirectory(dir=folder, prefix=_UNFINISHED) as whole:
                 self._write(Path(whole), summary)
                 # in this order, whenever it ends, summary.json names each file of ours
                 for name in earlier.difference(names):
@@ -253,11 +257,24 @@ def _written(summary):
     return names
 
 
-def _earlier(folder):
-    """Names of the files that an earlier explanation wrote into a folder."""
+def saved_in(folder):
+    """What an explanation left in a folder.
+
+    Arguments
+    ---------
+    folder : str | Path
+        Any.
+
+    Returns
+    -------
+    tuple
+        Names of the files that it wrote, a set, and the recording that it is of; both
+        are empty where no explanation was saved.
+    """
     try:
-        names = _written(json.loads((folder / "summary.json").read_bytes()))
+        summary = json.loads(Path(folder, "summary.json").read_bytes())
         # they may be deleted, so none is believed that would not be ours
-        return set(filter(_OURS.fullmatch, names))
-    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
-        return set()  # there is none, or it is of something else
+        names = set(filter(_OURS.fullmatch, _written(summary)))
+        return names, str(summary.get("source", ""))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return set(), ""  # there is none, or it is of something else

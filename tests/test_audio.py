@@ -1,6 +1,7 @@
 """Audio files: what is read back, and every bad input named in one line."""
 
 import io
+import os
 import struct
 import subprocess
 import sys
@@ -173,6 +174,48 @@ def test_cut_short(tmp_path, extension):
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 3])
     refusal(path)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT", "ALAW"])
+@pytest.mark.parametrize("kind", ["wav", "rf64", "w64", "aiff", "au"])
+def test_cut_by_little(tmp_path, kind, subtype):
+    path = tmp_path / f"x.{kind}"
+    soundfile.write(path, noise(16000), 16000, subtype, format=kind.upper())
+    assert len(audio.read(path)) == 16000
+    path.write_bytes(path.read_bytes()[:-2])
+    assert "cut short" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "at", "size"),
+    [  # as sox and ffmpeg write them to a pipe
+        ("aiff", 42, struct.pack(">I", 8 + 0x7F000000)),
+        ("au", 8, b"\xff" * 4),
+    ],
+)
+def test_a_header_that_does_not_know_the_length(tmp_path, kind, at, size):
+    path = tmp_path / f"x.{kind}"
+    soundfile.write(path, noise(8000), 16000, "PCM_16", format=kind.upper())
+    content = bytearray(path.read_bytes())
+    assert 0 < int.from_bytes(content[at : at + 4], "big") < 20000
+    content[at : at + len(size)] = size
+    path.write_bytes(content)
+    assert audio.info(path).duration == 0.5
+
+
+@pytest.mark.parametrize("rate", [1, 99, 10**7 + 1, 99999989, 2**31 - 1])
+def test_a_rate_that_no_recording_has(wav, rate):
+    content = bytearray(wav.read_bytes())
+    content[24:28] = struct.pack("<I", rate)
+    wav.write_bytes(content)
+    assert f"says {rate} Hz" in refusal(wav, sample_rate=16000)
+
+
+def test_a_name_that_is_not_utf8(wav):
+    other = wav.rename(wav.with_name(os.fsdecode(b"caf\xe9.wav")))
+    assert audio.info(other) == (0.5, 16000, 1) and len(audio.read(other)) == 8000
+    other.write_text("This is not a recording.")
+    assert "cannot be read as audio" in refusal(other)
 
 
 def test_cut_short_behind_another_chunk(wav):

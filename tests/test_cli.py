@@ -1,5 +1,6 @@
 """The command line: what it writes, and how it leaves when something is wrong."""
 
+import io
 import json
 import os
 import re
@@ -106,6 +107,7 @@ def test_explain(run, wav, model, options):
 
 
 def test_classify(run, wav, model):
+    (wav.parent / "rain").touch()  # named as a prompt is, but no recording
     code, out, err = run(
         "classify", wav, "--model", model, "-p", "rain", "a dog", "wind"
     )
@@ -149,6 +151,44 @@ def test_output_is_no_input(run, tmp_path, model):
     command = ("explain", ".", "-p", "rain", "--out", "out", "--model", model)
     assert run(*command)[0] == run(*command)[0] == 0
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["x"]
+
+
+def test_sounds_of_other_runs_are_no_input(run, tmp_path, model):
+    sound(tmp_path / "x.wav")
+    for out in ("first", "second", "."):
+        command = ("explain", ".", "-p", "rain", "--out", out, "--model", model)
+        code, said, _ = run(*command)
+        assert code == 0 and said.count(" -> ") == 1
+
+
+def test_another_recording_of_that_name_gets_another_folder(run, tmp_path, model):
+    first, second = sound(tmp_path / "a" / "x.wav"), sound(tmp_path / "b" / "x.wav")
+    common = ("-p", "rain", "--out", "out", "--model", model)
+    for files in ([first], [second], [first], [os.path.relpath(second), first]):
+        assert run("explain", *files, *common)[0] == 0
+    sources = {
+        p.name: json.loads((p / "summary.json").read_text())["source"]
+        for p in (tmp_path / "out").iterdir()
+    }
+    assert sources == {"x": str(first), "x-2": os.path.relpath(second)}
+
+
+def test_a_name_that_is_not_utf8(run, wav, model):
+    other = wav.rename(wav.with_name(os.fsdecode(b"caf\xe9.wav")))
+    code, out, err = run("explain", other, "-p", "rain", "--out", "o", "--model", model)
+    assert code == 0 and not err and "caf\\udce9.wav -> " in out
+    folder = wav.parent / "o" / other.stem
+    assert json.loads((folder / "summary.json").read_text())["source"] == str(other)
+
+
+def test_prompts_that_the_terminal_does_not_know(run, wav, model, monkeypatch):
+    screen = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stdout", screen)
+    for command in ("classify", "explain"):
+        assert run(command, wav, "--model", model, "-p", "雨")[0] == 0
+        screen.flush()
+        said = screen.buffer.getvalue().decode("latin-1")
+        assert said.count("\\u96e8") == 1 + (command == "explain")
 
 
 def test_some_fail_and_the_rest_is_written(run, tmp_path, model):
@@ -236,6 +276,10 @@ def test_silence_is_said(run, tmp_path, model):
         (["clip.wav"], "a prompt is blank or none is given"),
         (["clip.wav", "--prompts"], "a prompt is blank or none is given"),
         (["clip.wav", "-p", "rain", " "], "a prompt is blank or none is given"),
+        (["clip.wav", "-p", "x", "clip.wav"], "clip.wav: a file, given as a prompt"),
+        (["", "-p", "x"], "an argument is blank"),
+        (["clip.wav", "-p", "x", "--model", ""], "an argument is blank"),
+        (["clip.wav", "-p", "x", "--device="], "an argument is blank"),
         (["clip.wav", "-p", "x", "--model", "nowhere"], "nowhere: no such folder"),
         (["clip.wav", "-p", "x", "--model", "no/where"], "no/where: no such folder"),
         (["clip.wav", "-p", "x", "--model", "."], "hyperparams.yaml: cannot be read"),
@@ -259,10 +303,10 @@ def test_bad_input_of_explain(run, wav, model):
     for arguments, expected in [
         (["empty", "-p", "rain"], "empty: no .wav"),
         (["--prompts", "rain", "clip.wav"], "name files before --prompts"),
-        (
-            ["clip.wav", "-p", "x", "--model", model, "--out", "clip.wav"],
-            "cannot be wr",
-        ),
+        (["clip.wav", "-p", "x", "--out", ""], "an argument is blank"),
+        # before the model is looked for
+        (["clip.wav", "-p", "x", "--out", "clip.wav", "--model", "no"], "cannot be wr"),
+        (["clip.wav", "-p", "x", "--out", "clip.wav/o", "--model", "no"], "cannot be"),
     ]:
         code, _, err = run("explain", *arguments)
         assert code == 2 and expected in one_line(err)

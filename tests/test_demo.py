@@ -79,3 +79,12 @@ def test_a_decoder_that_is_not_there_is_one_line(run, monkeypatch):
     code, said = run("--trained", "nowhere")
     (line,) = said.err.splitlines()
     assert code == 2 and line.startswith("error: nowhere: no such folder")
+
+
+def test_a_file_in_place_of_the_folder_is_one_line(run, tmp_path, monkeypatch):
+    model = random_interpreter()
+    monkeypatch.setattr(LMACZSInterpreter, "from_hparams", lambda name: model)
+    (tmp_path / "file").touch()
+    code, said = run("--out", str(tmp_path / "file"))
+    (line,) = said.err.splitlines()
+    assert code == 2 and f"{tmp_path}/file/shipped: Not a directory; choose" in line

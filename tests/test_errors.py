@@ -29,6 +29,8 @@ def of_the_disk(number, *file):
         ),
         (of_the_disk(errno.ENOSPC), "error: a file: No space left on device"),
         (of_the_disk(errno.EACCES, "out"), "error: out: Permission denied"),
+        (of_the_disk(errno.ENOTDIR, "a/b"), "error: a/b: Not a directory; choose"),
+        (of_the_disk(errno.EEXIST, "out"), "error: out: File exists; choose another"),
     ],
 )
 def test_one_line_and_exit_code_2(capsys, error, said):

@@ -144,6 +144,19 @@ def test_files_are_known_whenever_it_ends(model, tmp_path, monkeypatch, steps):
     assert set(contents(tmp_path)) == named(tmp_path)
 
 
+def test_what_a_killed_run_left_is_removed(model, tmp_path, monkeypatch):
+    (explanation,) = model.interpret_batch(clip(0.5)[None], "rain")
+    left = []
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: left.extend(tmp_path.iterdir()))
+        explanation.save(tmp_path)
+    (left[0] / "deep").mkdir(parents=True)
+    (left[0] / "original.wav").touch()
+    (tmp_path / ".mine").mkdir()
+    explanation.save(tmp_path)
+    assert set(contents(tmp_path)) == named(tmp_path) | {".mine"}
+
+
 @pytest.mark.parametrize("files", [{"waveform": "../x.wav", "picture": "me.png"}, []])
 def test_a_summary_cannot_name_files_of_others(explanation, tmp_path, files):
     folder = tmp_path / "folder"
