@@ -13,8 +13,6 @@ complement: ``remove(M, x) = keep(1 - M, x)``. With the log law the two relate b
 ``keep + remove = x``.
 """
 
-import math
-
 import torch
 
 from speechbrain_lmac.errors import ConfigError
@@ -31,7 +29,7 @@ class Masking:
     full_scale : float
         Value of a full-scale sine in the domain of the mask.
     floor_db : float
-        The log law's floor in dB re full scale.
+        The log law's floor in dB re full scale, -200 to 0.
     law : str
         ``log`` or ``linear``.
     power : float
@@ -51,8 +49,10 @@ class Masking:
     def __init__(self, full_scale, floor_db=-68.0, law="log", power=1.0):
         if law not in LAWS:
             raise ConfigError(f"masking law '{law}' is unknown: choose one of {LAWS}")
-        if not (isinstance(floor_db, int | float) and math.isfinite(floor_db)):
-            raise ConfigError(f"mask_floor_db is '{floor_db}': give a number of dB")
+        if not (isinstance(floor_db, int | float) and -200 <= floor_db <= 0):
+            raise ConfigError(
+                f"mask_floor_db is '{floor_db}': give a number of dB from -200 to 0"
+            )
         self.law, self.power = law, power
         self.floor = full_scale * 10 ** (power * floor_db / 20)
 

@@ -5,6 +5,7 @@ import math
 import re
 
 from hyperpyyaml import load_hyperpyyaml
+from ruamel.yaml import YAML, MappingNode
 from ruamel.yaml.error import YAMLError
 
 from speechbrain_lmac.errors import ConfigError
@@ -23,8 +24,11 @@ def load_settings(hparams_file, overrides=""):
     Returns
     -------
     dict
+        ConfigError for an override that is empty: an unset variable of the shell.
     """
     try:
+        if isinstance(overrides, str):
+            _check_given(overrides)
         with open(hparams_file, encoding="utf-8") as file:
             return load_hyperpyyaml(file, overrides)
     except OSError as error:  # of the file itself, or of the output folder it names
@@ -51,6 +55,15 @@ def load_settings(hparams_file, overrides=""):
         raise ConfigError(f"{hparams_file}: {reason}; check its values") from error
 
 
+def _check_given(overrides):
+    """An override without a value would be null, which is a choice to be written."""
+    given = YAML().compose(overrides)
+    for key, value in given.value if isinstance(given, MappingNode) else ():
+        tagged = not str(value.tag).startswith("tag:")  # such as !name:
+        if value.value == "" and not tagged:
+            raise ConfigError(f"--{key.value} is empty: give it a value, or null")
+
+
 def chosen_objective(hparams):
     """The objective that ``loss`` names.
 
@@ -62,17 +75,28 @@ def chosen_objective(hparams):
     Returns
     -------
     object
-        One of the objectives; ConfigError where none has that name.
+        One of the objectives; ConfigError where none has that name, or where a weight
+        of it is none.
     """
     name, objectives = hparams["loss"], hparams["objectives"]
-    if name not in objectives:
-        known = ", ".join(objectives)
-        raise ConfigError(f"loss '{name}' is unknown: choose one of {known}")
+    known = [key for key, value in objectives.items() if hasattr(value, "terms")]
+    for what, key in [("objectives", key) for key in objectives] + [("loss", name)]:
+        if key not in known:
+            raise ConfigError(
+                f"{what} '{key}' is unknown: choose one of {', '.join(known)}"
+            )
+    for weight in ("confidence", "l1", "l1_foreign", "removal", "loudness"):
+        value = getattr(objectives[name], weight, 0)
+        both = value if isinstance(value, list | tuple) else [value, value]
+        if not (len(both) == 2 and all(_between(x, -math.inf, math.inf) for x in both)):
+            raise ConfigError(
+                f"{weight} of {name} is {value}: give a number, or two, as in [0.3, 4]"
+            )
     return objectives[name]
 
 
 def check_numbers(hparams):
-    """Numbers of the yaml that would fail late, or train nothing.
+    """Values of the yaml that would fail late, or train nothing.
 
     Arguments
     ---------
@@ -84,18 +108,62 @@ def check_numbers(hparams):
     None
         ConfigError names the first that cannot be used.
     """
-    for name in ("number_of_epochs", "valid_clips", "valid_sentences"):
-        if not (isinstance(hparams[name], int) and hparams[name] >= 1):
+    for names, wanted, fits in _WANTED:
+        for name in names.split():
+            if not fits(hparams[name]):
+                raise ConfigError(f"{name} is {hparams[name]}: give {wanted}")
+    for name in ("train_dataloader_options", "valid_dataloader_options"):
+        size = hparams[name].get("batch_size", 1)
+        if not _whole(size, 1):
             raise ConfigError(
-                f"{name} is {hparams[name]}: give a whole number, at least 1"
+                f"{name}: batch_size is {size}: give a whole number, at least 1"
             )
-    for name in ("lr", "clip_seconds"):
-        if not _above_zero(hparams[name]):
-            raise ConfigError(f"{name} is {hparams[name]}: give a number above 0")
     speeds = hparams["speeds"]
-    if not (isinstance(speeds, list) and speeds and all(map(_above_zero, speeds))):
-        raise ConfigError(f"speeds are {speeds}: give a list of numbers above 0")
+    # a tenth is the finest step of ClipReader
+    listed = isinstance(speeds, list) and speeds
+    if not listed or not all(_between(x, 0.1, 10) for x in speeds):
+        raise ConfigError(f"speeds are {speeds}: give a list of numbers from 0.1 to 10")
 
 
-def _above_zero(value):
-    return isinstance(value, int | float) and 0 < value < math.inf
+def _whole(value, least):
+    return isinstance(value, int) and value >= least
+
+
+def _between(value, least, most):
+    return isinstance(value, int | float) and least <= value <= most
+
+
+# names, what each is, and whether a value is that
+_WANTED = (
+    (
+        "number_of_epochs valid_clips valid_sentences bank_size",
+        "a whole number, at least 1",
+        lambda value: _whole(value, 1),
+    ),
+    (
+        "seed",
+        "a whole number, at least 0",
+        lambda value: _whole(value, 0),
+    ),
+    (
+        "lr clip_seconds",
+        "a number above 0",
+        lambda value: isinstance(value, int | float) and 0 < value < math.inf,
+    ),
+    (
+        "ramp max_unreadable",
+        "a number from 0 to 1",
+        lambda value: _between(value, 0, 1),
+    ),
+    (
+        "train_dataloader_options valid_dataloader_options objectives",
+        "values by name, as in the yaml",
+        lambda value: isinstance(value, dict),
+    ),
+    ("opt_class lr_annealing", "a class, as in the yaml", callable),
+    (
+        "checkpointer epoch_counter train_logger",
+        "an object, as in the yaml",
+        lambda value: hasattr(value, "__dict__"),
+    ),
+)

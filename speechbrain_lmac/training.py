@@ -1,6 +1,7 @@
 """A training run from its yaml: data, Brain, fit, export."""
 
 import logging
+import sys
 
 import speechbrain as sb
 import torch
@@ -41,7 +42,8 @@ def run(arguments):
     Returns
     -------
     int
-        Exit code: 0, or 2 after bad input, which is told in one line.
+        Exit code: 0, 2 after bad input, which is told in one line, or 130 after
+        Ctrl-C.
     """
     hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
 
@@ -51,6 +53,11 @@ def run(arguments):
 
     try:
         return exit_code(action, run_opts.get("debug"))
+    except KeyboardInterrupt:
+        if run_opts.get("debug"):
+            raise
+        print("stopped; the same command goes on", file=sys.stderr)
+        return 130
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
@@ -85,6 +92,15 @@ def training_clips(brain, clips, options):
     return brain.make_dataloader(clips, sb.Stage.TRAIN, **options)
 
 
+def _built(key, build, *args, **kwargs):
+    """What a key of the yaml describes; ConfigError where its values do not fit."""
+    try:
+        return build(*args, **kwargs)
+    except (TypeError, ValueError, ArithmeticError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{key}: {reason}; check its values") from error
+
+
 def train(hparams, hparams_file, run_opts, overrides=""):
     """Prepare the data, fit the decoder, and export the best of its checkpoints.
 
@@ -104,8 +120,12 @@ def train(hparams, hparams_file, run_opts, overrides=""):
     LMACZSBrain
         After training.
     """
-    hparams["objective"] = chosen_objective(hparams)
+    debug = run_opts.get("debug")
     check_numbers(hparams)
+    hparams["objective"] = chosen_objective(hparams)
+    for name in ("grad_accumulation_factor", "max_grad_norm"):
+        if name in run_opts.overridden_args:
+            hparams[name] = run_opts[name]
     check_device(run_opts.get("device"))
     try:
         ddp_init_group(run_opts)
@@ -114,15 +134,18 @@ def train(hparams, hparams_file, run_opts, overrides=""):
         raise ConfigError(
             f"{reason} Train on CPUs with --distributed_backend gloo"
         ) from error
-    if not run_opts.get("debug"):
+    if not debug:
         run_on_main(resuming.check_unchanged, args=[hparams])
-    sb.create_experiment_directory(
-        hparams["output_folder"],
-        None if run_opts.get("debug") else hparams_file,
-        overrides,
-    )
+    # for log.txt alone: the yaml is kept when it is known to go on
+    sb.create_experiment_directory(hparams["output_folder"], save_env_desc=False)
     run_on_main(resuming.set_aside_damaged, args=[hparams["save_folder"]])
-    run_on_main(hparams["prepare_data"])
+    if debug:
+        run_on_main(hparams["prepare_data"])
+    else:
+        run_on_main(resuming.prepare_unchanged, args=[hparams])
+        sb.create_experiment_directory(
+            hparams["output_folder"], hparams_file, overrides
+        )
     classifier = hparams["classifier"].to(run_opts.get("device") or infer_device())
     if hparams["start_from"]:
         begin = checkpoint.load(hparams["start_from"], classifier.device, classifier)
@@ -154,12 +177,26 @@ def train(hparams, hparams_file, run_opts, overrides=""):
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
+    # tried before it is needed
+    _built("opt_class", brain.opt_class, brain.modules.parameters())
     brain.clips = {
         sb.Stage.TRAIN: SeededClips(train_set, hparams["seed"]),
         sb.Stage.VALID: SeededClips(valid_set, hparams["seed"]),
     }
-    batches = training_clips(
-        brain, brain.clips[sb.Stage.TRAIN], hparams["train_dataloader_options"]
+    batches = _built(
+        "train_dataloader_options",
+        training_clips,
+        brain,
+        brain.clips[sb.Stage.TRAIN],
+        hparams["train_dataloader_options"],
+    )
+    valid_batches = _built(
+        "valid_dataloader_options",
+        brain.make_dataloader,
+        brain.clips[sb.Stage.VALID],
+        sb.Stage.VALID,
+        ckpt_prefix=None,
+        **dict(hparams["valid_dataloader_options"], collate_fn=PaddedBatch),
     )
     # batches at the end of an epoch that are too few for a step are left out
     steps = len(batches) // brain.grad_accumulation_factor
@@ -169,7 +206,9 @@ def train(hparams, hparams_file, run_opts, overrides=""):
             "grad_accumulation_factor"
         )
     brain.total_steps = steps * hparams["number_of_epochs"]
-    schedule = hparams["lr_annealing"](total_steps=brain.total_steps)
+    schedule = _built(
+        "lr_annealing", hparams["lr_annealing"], total_steps=brain.total_steps
+    )
     brain.hparams.lr_annealing = schedule
     brain.checkpointer.add_recoverable("scheduler", schedule)
     if brain.debug:  # which leaves the log of a real run alone
@@ -188,14 +227,7 @@ def train(hparams, hparams_file, run_opts, overrides=""):
             size,
         ),
     }
-    brain.fit(
-        hparams["epoch_counter"],
-        batches,
-        brain.clips[sb.Stage.VALID],
-        valid_loader_kwargs=dict(
-            hparams["valid_dataloader_options"], collate_fn=PaddedBatch
-        ),
-    )
+    brain.fit(hparams["epoch_counter"], batches, valid_batches)
     brain.checkpointer.recover_if_possible(min_key="loss")
     folder = hparams["export_folder"]
     if brain.debug:  # which must not write over the export of a real run

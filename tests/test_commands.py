@@ -102,6 +102,28 @@ def test_the_loss_is_chosen_by_name(mini):
         settings.chosen_objective(loaded(mini, loss="eq6"))
 
 
+def test_an_empty_override_is_refused(script):
+    """An unset variable of the shell; null is a choice."""
+    for name, yaml in (("train.py", "lmac_zs_mini"), ("evaluate.py", "evaluate")):
+        for given in (["--data_folder", ""], ["--output_folder="], ["--seed", "''"]):
+            code, said = script(name, ROOT / "hparams" / f"{yaml}.yaml", *given)
+            key = given[0].rstrip("=")
+            assert code == 2
+            assert said == [f"error: {key} is empty: give it a value, or null"]
+
+
+def test_null_is_allowed(mini):
+    given = f"data_folder: null\nclassifier_folder: {mini}"
+    hparams = settings.load_settings(ROOT / "hparams" / "lmac_zs_mini.yaml", given)
+    assert hparams["data_folder"] is None
+
+
+def test_an_objective_that_there_is_not(mini):
+    message = "objectives 'defalt' is unknown: choose one of default, paper"
+    with pytest.raises(ConfigError, match=message):
+        settings.chosen_objective(loaded(mini, objectives={"defalt": {"l1": 1}}))
+
+
 def test_weights_can_be_overridden(mini):
     hparams = loaded(mini, objectives={"default": {"l1": 3.5}})
     chosen = settings.chosen_objective(hparams)

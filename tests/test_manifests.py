@@ -125,13 +125,15 @@ def test_few_missing_files_are_dropped_with_a_warning(tmp_path, caplog):
     assert "1 of 10" in caplog.text and "clip 0.wav" in caplog.text
 
 
-def test_many_missing_files_are_an_error(tmp_path):
+def test_many_missing_files_are_an_error(tmp_path, caplog):
     path = table(tmp_path, count=10, missing=5)
     with pytest.raises(ManifestError) as caught:
         read_manifest(path)
     message = str(caught.value)
     assert "5 of 10" in message and "clip 2.wav, ...;" in message
     assert "clip 3.wav" not in message
+    (told,) = caplog.messages  # which has all of them
+    assert all(f"clip {index}.wav" in told for index in range(5))
     assert len(read_manifest(path, max_missing=0.5)) == 5
 
 

@@ -122,7 +122,7 @@ def test_unknown_settings(option):
         Masking.for_classifier(random_classifier(), **option)
 
 
-@pytest.mark.parametrize("floor_db", ["low", None, float("nan")])
+@pytest.mark.parametrize("floor_db", ["low", None, float("nan"), 100000, -100000])
 def test_a_floor_is_a_number(floor_db):
     with pytest.raises(ConfigError, match="mask_floor_db is"):
         Masking(256.0, floor_db)

@@ -259,15 +259,43 @@ def test_nothing_can_be_read():
         ({"classifier_folder": "mini"}, "classifier from "),
         ({"start_from": "results/1/export"}, "start_from from None to results/1"),
         ({"speeds": "[1.0]"}, "speeds from ["),
+        ({"train_dataloader_options": "{batch_size: 4}"}, "batch_size from 3 to 4"),
+        ({"grad_accumulation_factor": 2}, "grad_accumulation_factor from 1 to 2"),
+        ({"max_grad_norm": 7.0}, "max_grad_norm from 1.0 to 7.0"),
+        ({"opt_class": "{weight_decay: 0.5}"}, "opt_class from {'name': 'AdamW'"),
+        ({"lr_annealing": "{n_warmup_steps: 9}"}, "'n_warmup_steps': 9"),
+        ({"train_folds": [1, 3]}, "train.csv from 8 clips "),
+        ({"valid_folds": [1]}, "valid.csv from 4 clips "),
+        ({"exclude_csv": "excluded.csv"}, "train.csv from 8 clips "),
+        ({"data_folder": "null"}, "train.csv from 8 clips "),
     ],
 )
-def test_another_training_does_not_go_on(small, copy, capsys, changed, message):
-    before = (copy / "hyperparams.yaml").read_bytes()
+def test_another_training_does_not_go_on(
+    small, copy, capsys, monkeypatch, changed, message
+):
+    monkeypatch.chdir(copy)
+    (copy / "excluded.csv").write_text("file\n1-2-0.wav\n")
+    names = "hyperparams.yaml save/train.csv save/valid.csv save/prepared_with.json"
+    files = [copy / name for name in names.split()]
+    before = [file.read_bytes() for file in files]
     given = arguments(small, copy, **changed)
     assert training.run(given) == 2
     (said,) = [x for x in capsys.readouterr().err.splitlines() if x[:6] == "error:"]
     assert message in said and "give another output_folder" in said
-    assert (copy / "hyperparams.yaml").read_bytes() == before
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_moved_data_and_older_trainings_go_on(small, copy, tmp_path):
+    moved = shutil.copytree(small["data_folder"], tmp_path / "elsewhere")
+    told = copy / "save" / "trained_with.json"
+    older = json.loads(told.read_text())
+    for name in ("batch_size", "max_grad_norm", "opt_class", "lr_annealing"):
+        del older[name]
+    told.write_text(json.dumps(older))
+    assert training.run(arguments(small, copy, data_folder=moved)) == 0
+    (copy / "save" / "trained_on.json").unlink()
+    assert training.run(arguments(small, copy)) == 0
+    assert json.loads(told.read_text())["batch_size"] == 3
 
 
 def test_more_epochs_are_told(small, copy, caplog):
@@ -278,7 +306,7 @@ def test_more_epochs_are_told(small, copy, caplog):
             "output_folder": str(copy),
             "number_of_epochs": 9,
             "decoder": {"width": 16, "fine_width": 8},
-            "train_dataloader_options": {},
+            "train_dataloader_options": {"batch_size": 3},
             "objectives": {"default": {"alike": 1.1}},
         },
     )

@@ -341,12 +341,44 @@ def error(capsys):
         ),
         ({"templates": "[a sound]"}, "templates are ['a sound']: give a list"),
         ({"mask_floor_db": "low"}, "mask_floor_db is 'low': give a number"),
+        ({"mask_floor_db": 100000}, "mask_floor_db is '100000': give a number"),
+        ({"speeds": "[0.01]"}, "speeds are [0.01]: give a list"),
+        ({"objectives": "{defalt: {mix_share: 1}}"}, "objectives 'defalt' is unknown"),
+        ({"objectives": "abc"}, "objectives is abc: give values"),
+        ({"train_dataloader_options": "{batch_sise: 2}"}, "options: DataLoader"),
+        ({"train_dataloader_options": "{batch_size: 0}"}, "batch_size is 0: give"),
+        ({"valid_dataloader_options": "{batch_sise: 2}"}, "valid_dataloader_options: "),
+        ({"valid_dataloader_options": "{batch_size: 0}"}, "batch_size is 0: give"),
+        ({"lr_annealing": "{n_warmup_step: 1}"}, "'n_warmup_step'"),
+        ({"lr_annealing": "{n_warmup_steps: 0}"}, "lr_annealing: "),
+        ({"opt_class": "{lrr: 1}"}, "'lrr'"),
+        ({"opt_class": "{weight_decay: -1}"}, "opt_class: Invalid weight_decay"),
+        ({"opt_class": "abc"}, "opt_class is abc: give a class"),
+        ({"l1": "[1]"}, "l1 of default is [1]: give a number, or two"),
+        ({"l1": "[1,2,3]"}, "l1 of default is [1, 2, 3]: give"),
+        ({"l1": "abc"}, "l1 of default is abc: give"),
+        ({"ramp": "abc"}, "ramp is abc: give a number from 0 to 1"),
+        ({"bank_size": "abc"}, "bank_size is abc: give a whole number"),
+        ({"max_unreadable": "abc"}, "max_unreadable is abc: give a number"),
+        ({"seed": -1}, "seed is -1: give a whole number, at least 0"),
+        ({"checkpointer": "null"}, "checkpointer is None: give an object"),
     ],
 )
 def test_bad_input(data, tmp_path, capsys, override, message):
     assert training.run(arguments(data, tmp_path / "run", **override)) == 2
     assert message in error(capsys)
     assert not (tmp_path / "run" / "export").exists()
+
+
+def test_ctrl_c_is_one_line(data, tmp_path, monkeypatch, capsys):
+    def stopped(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LMACZSBrain, "fit_batch", stopped)
+    assert training.run(arguments(data, tmp_path / "run")) == 130
+    said = capsys.readouterr().err
+    assert said.splitlines()[-1] == "stopped; the same command goes on"
+    assert "KeyboardInterrupt" not in said
 
 
 def test_no_output(data, tmp_path, capsys):

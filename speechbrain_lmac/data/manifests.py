@@ -22,7 +22,7 @@ COLUMNS = ["ID", "duration", "wav", "caption", "split", "label"]
 DATA_ROOT = "$data_root"
 _SEPARATOR = " | "
 _BARS = r"(?<![^ ])(\|+)(?![^ ])"  # that stand alone
-_NAMED = 3  # of many missing files, how many a message names
+_NAMED = 3  # of many missing files, how many an error names
 
 
 def write_manifest(manifest: pd.DataFrame, path: str | Path) -> None:
@@ -212,9 +212,10 @@ def _drop_missing(manifest, path, max_missing):
     if len(gone):
         named = ", ".join(gone[:_NAMED]) + ", ..." * (len(gone) > _NAMED)
         message = f"{path}: {len(gone)} of {len(manifest)} audio files are missing"
+        if len(gone) < len(manifest):
+            logger.warning("%s: %s", message, ", ".join(gone))
         if len(gone) == len(manifest) or len(gone) > max_missing * len(manifest):
             raise ManifestError(
                 f"{message}: {named}; check the data folder or prepare it again"
             )
-        logger.warning("%s and left out: %s", message, named)
     return manifest[there].reset_index(drop=True)
