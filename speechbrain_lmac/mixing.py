@@ -29,10 +29,6 @@ class SceneObjective:
         Mixtures lie within plus and minus this level difference.
     hard_share : float
         Share of foreign prompts that are the likeliest sentence not in the clip.
-    left_out : float
-        A single clip is asked about the likeliest of some sentences: its caption and
-        all others but a share of them, drawn between 0 and this. Who asks may offer
-        few, and nothing like what the clip resembles most.
     played_share : float
         Share of the clips for which what is kept is what is played: frames overlap, so
         that it differs from the masked spectrogram. For masks on the STFT alone.
@@ -66,7 +62,6 @@ class SceneObjective:
         mix_share=0.5,
         mix_db=5.0,
         hard_share=0.5,
-        left_out=1.0,
         played_share=0.5,
         alike=0.85,
         match=10.0,
@@ -81,7 +76,7 @@ class SceneObjective:
         self.classifier, self.maskings = classifier, maskings
         self.mix_share, self.mix_db = mix_share, mix_db
         self.hard_share, self.alike = hard_share, alike
-        self.left_out, self.played_share = left_out, played_share
+        self.played_share = played_share
         self.match, self.bank, self.confidence = match, bank, confidence
         self.l1, self.l1_foreign = l1, l1_foreign
         self.removal, self.loudness = removal, loudness
@@ -93,10 +88,8 @@ class SceneObjective:
 
         A mixture is asked about its sources' captions. A single clip is asked about
         the sentence that the classifier finds likeliest, right or wrong, since that is
-        what an explanation is for, and about one that is foreign to it. The likeliest
-        is of its caption and a random part of the bank: who asks may offer few, and
-        nothing like what the clip resembles most. ``rows`` of the clips are made into
-        pairs; partners come from the whole batch.
+        what an explanation is for, and about one that is foreign to it. ``rows`` of the
+        clips are made into pairs; partners come from the whole batch.
         """
         if len(bank) < 3:
             raise ConfigError(
@@ -114,29 +107,24 @@ class SceneObjective:
         hard = (torch.rand(count) < self.hard_share).to(device)
         played = (torch.rand(count) < self.played_share).to(device)
         lots = torch.rand(count, len(bank)).to(device)
-        offered = torch.ones_like(lots, dtype=torch.bool)
-        if self.left_out:
-            lot = torch.rand(count, len(bank))
-            left = 1 - self.left_out * (1 - torch.rand(count, 1))
-            offered = (lot < left).to(device)
 
         first, second = waveforms[rows], waveforms[partner][rows]
         prompt, other = prompt[rows], prompt[partner][rows]
-        alike = (similarities(bank, bank) > self.alike).fill_diagonal_(True)
-        mixed = mixed[rows] & ~alike[prompt, other]
+        alike = similarities(bank, bank) > self.alike
+        mixed = mixed[rows] & (prompt != other) & ~alike[prompt, other]
         first, second = self._levels(first, second, level[rows], mixed)
         spectra = self.classifier.stft(torch.stack([first, second]))
         magnitude = spectra.sum(0).abs()
         scene = hear(self.classifier, magnitude, domain)
         similarity = similarities(scene.encoding.embedding, bank)
 
-        offered = offered[rows].scatter(1, prompt.unsqueeze(1), True)
-        predicted = similarity.masked_fill(~offered, -torch.inf).argmax(1)
-        present = torch.stack([prompt, predicted, similarity.argmax(1)], 1)
+        predicted = similarity.argmax(1)
+        present = torch.zeros_like(alike[prompt])
+        present = present.scatter(1, torch.stack([prompt, predicted], 1), True)
         score = torch.where(hard[rows].unsqueeze(1), similarity, lots[rows])
         # the likes of what is in the clip only where there is nothing else
-        score = score - 4.0 * alike[present].any(1)
-        foreign = score.scatter(1, present[:, :2], -torch.inf).argmax(1)
+        score = score - 4.0 * (alike[prompt] | alike[predicted])
+        foreign = score.masked_fill(present, -torch.inf).argmax(1)
         asked = torch.stack(
             [torch.where(mixed, prompt, predicted), torch.where(mixed, other, foreign)],
             1,
