@@ -26,7 +26,7 @@ _UNKNOWN_SIZE = 0x7EFFF000
 # What libsndfile notes when it opens an aiff, w64 or au file that was cut short.
 _CUT = re.compile(r"(?:SSND|riff|Data Size)\s*: (\d+) \(should be (\d+)\)")
 
-_RATES = range(100, 10**7 + 1)  # Hz; a clip of any other would not fit into memory
+_RATES = range(100, 10**6 + 1)  # Hz; a clip of any other would not fit into memory
 
 
 @contextlib.contextmanager
