@@ -21,7 +21,8 @@ class LMACZSBrain(sb.Brain):
     The classifier is not one of the modules, so that no optimizer, checkpoint or
     ``train()`` reaches it. The script, which knows the data, sets ``clips`` (of each
     stage a :class:`~speechbrain_lmac.data.seeded.SeededClips`), ``sentences`` (of each
-    a :class:`~speechbrain_lmac.data.sentences.SentenceBank`) and ``total_steps``.
+    a :class:`~speechbrain_lmac.data.sentences.SentenceBank`), ``total_steps`` and, for
+    TensorBoard, ``board``.
 
     What a step draws depends on seed, epoch and step, so that a training that was
     stopped goes on as if it had not been; only the averages that are logged for an
@@ -31,6 +32,7 @@ class LMACZSBrain(sb.Brain):
     clips = None
     sentences = None
     total_steps = 1
+    board = None
 
     def compute_forward(self, batch, stage):
         """A batch of clips and captions to pairs and their masks [B, K, F, T]."""
@@ -153,7 +155,7 @@ class LMACZSBrain(sb.Brain):
         self.hparams.train_logger.log_stats(
             {"epoch": epoch, "lr": rate}, self.train_stats, stats
         )
-        if self.hparams.tensorboard:
+        if self.board:
             self._show(epoch, stats)
         self.checkpointer.save_and_keep_only(
             meta={"loss": stats["loss"]}, min_keys=["loss"], num_to_keep=2
@@ -161,7 +163,7 @@ class LMACZSBrain(sb.Brain):
 
     def _show(self, epoch, stats):
         """Losses, a spectrogram, its mask and the masked sound to TensorBoard."""
-        board, maskings = self.hparams.tensorboard, self.hparams.objective.maskings
+        board, maskings = self.board, self.hparams.objective.maskings
         domain, masking = next(iter(maskings.items()))
         stft = self.hparams.classifier.stft
         board.log_stats({"epoch": epoch}, self.train_stats, stats)

@@ -155,7 +155,11 @@ def classify(
     """
     _check(prompts)
     interpreter = _interpreter(model, device)
-    probabilities = interpreter.classify_file(file, prompts).tolist()
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always", UserWarning)
+        probabilities = interpreter.classify_file(file, prompts).tolist()
+    for note in notes:
+        typer.echo(f"lmac-zs: {note.message}", err=True)
     table = zip(probabilities, prompts or [], strict=True)
     for share, prompt in sorted(table, reverse=True):
         typer.echo(f"{100 * share:5.1f} %  {prompt}")

@@ -195,6 +195,8 @@ class LMACZSInterpreter(Pretrained):
         """
         _, text = self._embed_text(prompts)
         waveform = audio.read(path, self.mods.classifier.sample_rate)
+        if _silent(waveform):
+            warnings.warn(f"{path}: silent, so this says nothing", stacklevel=2)
         heard = piecewise.hear(self.mods.classifier, waveform[None])
         return self.mods.classifier.probabilities(heard, text)[0].cpu()
 
@@ -215,7 +217,7 @@ class LMACZSInterpreter(Pretrained):
         """A clip [N] at the classifier's rate, and prompts with their [P, D]."""
         classifier, masking = self.mods.classifier, self.masking
         before, mask = piecewise.explain(classifier, self.explainer, waveform, text)
-        if audio.peak(waveform) < 10 ** (SILENCE_DB / 20):
+        if _silent(waveform):
             warnings.warn(
                 f"{source or 'clip'}: silent, so masks are empty", stacklevel=3
             )
@@ -242,6 +244,10 @@ class LMACZSInterpreter(Pretrained):
             classifier=classifier.name,
             source=source,
         )
+
+
+def _silent(waveform):
+    return audio.peak(waveform) < 10 ** (SILENCE_DB / 20)
 
 
 def check_device(device):

@@ -141,6 +141,11 @@ _WANTED = (
         lambda value: _whole(value, 1),
     ),
     (
+        "tensorboard",
+        "True or False",
+        lambda value: isinstance(value, bool),
+    ),
+    (
         "seed",
         "a whole number, at least 0",
         lambda value: _whole(value, 0),

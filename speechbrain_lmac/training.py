@@ -177,6 +177,13 @@ def train(hparams, hparams_file, run_opts, overrides=""):
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
+    if hparams["tensorboard"]:
+        try:
+            brain.board = hparams["tensorboard_logger"]()
+        except ImportError as error:
+            raise ConfigError(
+                f"tensorboard: {error}; pip install tensorboard"
+            ) from error
     # tried before it is needed
     _built("opt_class", brain.opt_class, brain.modules.parameters())
     brain.clips = {

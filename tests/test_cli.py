@@ -106,6 +106,15 @@ def test_explain(run, wav, model, options):
     assert str(folder.relative_to(wav.parent)) in out
 
 
+def test_silence_is_classified_with_a_warning(run, tmp_path, model):
+    audio.write(tmp_path / "x.wav", torch.zeros(16000), 16000)
+    given = ("--model", model, "-p", "rain", "wind")
+    code, out, err = run("classify", tmp_path / "x.wav", *given)
+    assert code == 0 and len(out.splitlines()) == 2
+    (line,) = err.splitlines()
+    assert line.endswith("x.wav: silent, so this says nothing")
+
+
 def test_classify(run, wav, model):
     (wav.parent / "rain").touch()  # named as a prompt is, but no recording
     code, out, err = run(

@@ -223,6 +223,16 @@ def test_waveforms_of_another_shape(model, shape):
         model.interpret_batch(torch.zeros(shape), PROMPTS)
 
 
+def test_silence_is_classified_with_a_warning(model, tmp_path):
+    audio.write(tmp_path / "x.wav", torch.zeros(RATE), RATE)
+    with pytest.warns(UserWarning, match="silent, so this says nothing"):
+        assert model.classify_file(tmp_path / "x.wav", PROMPTS).sum() > 0.99
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        audio.write(tmp_path / "y.wav", clip(1), RATE)
+        model.classify_file(tmp_path / "y.wav", PROMPTS)
+
+
 def test_samples_that_are_far_too_large(model):
     with pytest.raises(AudioInputError, match="far too large"):
         model.interpret_batch(1e30 * clip(1)[None], PROMPTS)

@@ -285,16 +285,10 @@ def test_mel_masks(data, tmp_path):
 
 
 def test_tensorboard(data, tmp_path, brains):
-    text = Path(YAML).read_text()
-    board = "tensorboard: !new:speechbrain.utils.train_logger.TensorboardLogger\n"
-    text, found = re.subn(r"^tensorboard: null.*\n", board, text, flags=re.M)
-    text += f"    save_dir: {tmp_path / 'board'}\n"
-    assert found == 1
-    yaml = tmp_path / "board.yaml"
-    yaml.write_text(text)
-    assert training.run(arguments(data, tmp_path / "run", epochs=1, yaml=yaml)) == 0
-    brains[0].hparams.tensorboard.writer.flush()
-    (events,) = (tmp_path / "board").rglob("events.*")
+    given = arguments(data, tmp_path / "run", epochs=1, tensorboard=True)
+    assert training.run(given) == 0
+    brains[0].board.writer.flush()
+    (events,) = (tmp_path / "run" / "tensorboard").rglob("events.*")
     for tag in (b"valid/spectrogram", b"valid/mask", b"valid/kept", b"FidIn"):
         assert tag in events.read_bytes()
 
