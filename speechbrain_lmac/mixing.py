@@ -16,6 +16,12 @@ from speechbrain_lmac.pairing import ALL, Pairs, at, one_of, similarities
 class SceneObjective:
     """Mixtures with source targets, removal, and sparsity that knows foreign prompts.
 
+    A mixture is asked about its sources' captions. A single clip is asked about the
+    sentence that the classifier finds likeliest, right or wrong, since that is what an
+    explanation is for, and about one that is foreign to it. The likeliest is of its
+    caption and a random part of the others: who asks may offer few, and nothing like
+    what the clip resembles most.
+
     Arguments
     ---------
     classifier : ZeroShotClassifier
@@ -29,9 +35,14 @@ class SceneObjective:
         Mixtures lie within plus and minus this level difference.
     hard_share : float
         Share of foreign prompts that are the likeliest sentence not in the clip.
+    left_out : float
+        A single clip is asked about the likeliest of its caption and all sentences
+        but a share of them, drawn between 0 and this.
     played_share : float
         Share of the clips for which what is kept is what is played: frames overlap, so
         that it differs from the masked spectrogram. For masks on the STFT alone.
+    rivals : int
+        Further foreign prompts of each clip, for ``order``; their masks are not heard.
     alike : float
         Sentences whose cosine is above this name the same ("dog", "dog bark"): their
         clips are not mixed, and neither is foreign to the other.
@@ -51,6 +62,8 @@ class SceneObjective:
         single clip, no more like the prompt than silence is.
     loudness : float or sequence of float
         Weight of :func:`~speechbrain_lmac.objective.loudness_matching`.
+    order : float or sequence of float
+        Weight of :func:`~speechbrain_lmac.objective.mask_order`.
     pairs_per_pass : int
         See :func:`~speechbrain_lmac.explainers.base.hear_masked`.
     """
@@ -62,7 +75,9 @@ class SceneObjective:
         mix_share=0.5,
         mix_db=5.0,
         hard_share=0.5,
+        left_out=1.0,
         played_share=0.5,
+        rivals=2,
         alike=0.85,
         match=10.0,
         bank=20.0,
@@ -71,25 +86,24 @@ class SceneObjective:
         l1_foreign=1.5,
         removal=1.0,
         loudness=0.0,
+        order=0.0,
         pairs_per_pass=64,
     ):
         self.classifier, self.maskings = classifier, maskings
         self.mix_share, self.mix_db = mix_share, mix_db
         self.hard_share, self.alike = hard_share, alike
-        self.played_share = played_share
+        self.left_out, self.played_share = left_out, played_share
         self.match, self.bank, self.confidence = match, bank, confidence
         self.l1, self.l1_foreign = l1, l1_foreign
         self.removal, self.loudness = removal, loudness
+        self.order, self.rivals = order, rivals if order else 0
         self.pairs_per_pass = pairs_per_pass
 
     @torch.no_grad()
     def prepare(self, waveforms, bank, prompt, rows=ALL):
         """Clips [B, N], a bank [Q, D] and each clip's caption in it [B] to pairs.
 
-        A mixture is asked about its sources' captions. A single clip is asked about
-        the sentence that the classifier finds likeliest, right or wrong, since that is
-        what an explanation is for, and about one that is foreign to it. ``rows`` of the
-        clips are made into pairs; partners come from the whole batch.
+        ``rows`` of the clips are made into pairs; partners come from the whole batch.
         """
         if len(bank) < 3:
             raise ConfigError(
@@ -107,27 +121,28 @@ class SceneObjective:
         hard = (torch.rand(count) < self.hard_share).to(device)
         played = (torch.rand(count) < self.played_share).to(device)
         lots = torch.rand(count, len(bank)).to(device)
+        lot, left = torch.rand(count, len(bank)), 1 - torch.rand(count, 1)
+        offered = (lot < 1 - self.left_out * left).to(device)
 
         first, second = waveforms[rows], waveforms[partner][rows]
         prompt, other = prompt[rows], prompt[partner][rows]
-        alike = similarities(bank, bank) > self.alike
-        mixed = mixed[rows] & (prompt != other) & ~alike[prompt, other]
+        alike = (similarities(bank, bank) > self.alike).fill_diagonal_(True)
+        mixed = mixed[rows] & ~alike[prompt, other]
         first, second = self._levels(first, second, level[rows], mixed)
         spectra = self.classifier.stft(torch.stack([first, second]))
         magnitude = spectra.sum(0).abs()
         scene = hear(self.classifier, magnitude, domain)
         similarity = similarities(scene.encoding.embedding, bank)
 
-        predicted = similarity.argmax(1)
-        present = torch.zeros_like(alike[prompt])
-        present = present.scatter(1, torch.stack([prompt, predicted], 1), True)
+        offered = offered[rows].scatter(1, prompt.unsqueeze(1), True)
+        predicted = similarity.masked_fill(~offered, -torch.inf).argmax(1)
+        named = torch.stack([prompt, torch.where(mixed, other, predicted)], 1)
+        absent = self._absent(similarity, named, alike)
         score = torch.where(hard[rows].unsqueeze(1), similarity, lots[rows])
-        # the likes of what is in the clip only where there is nothing else
-        score = score - 4.0 * (alike[prompt] | alike[predicted])
-        foreign = score.masked_fill(present, -torch.inf).argmax(1)
-        asked = torch.stack(
-            [torch.where(mixed, prompt, predicted), torch.where(mixed, other, foreign)],
-            1,
+        foreign = (score + absent).argmax(1)
+        rivals = (lots[rows] + absent).topk(min(self.rivals, len(bank) - 2), 1).indices
+        asked = torch.where(
+            mixed.unsqueeze(1), named, torch.stack([predicted, foreign], 1)
         )
         target = similarity.unsqueeze(1).repeat(1, 2, 1)
         silence = hear(self.classifier, torch.zeros_like(magnitude[:1]), domain)
@@ -145,7 +160,7 @@ class SceneObjective:
         own = torch.stack([torch.ones_like(mixed), mixed], 1)
         return Pairs(
             scene,
-            text=bank[asked],
+            text=bank[torch.cat([asked, rivals], 1)],
             bank=bank,
             prompt=asked,
             target=target,
@@ -158,6 +173,15 @@ class SceneObjective:
             played=played[rows],
         )
 
+    def _absent(self, similarity, named, alike):
+        """What to add to scores [B, Q] to choose what is not in the clip.
+
+        Nothing that is named; what is like a name, or likeliest of all, only where
+        there is nothing else.
+        """
+        present = torch.cat([named, similarity.argmax(1, keepdim=True)], 1)
+        return (-4.0 * alike[present].any(1)).scatter(1, named, -torch.inf)
+
     def _levels(self, first, second, level, mixed):
         """Both at 0.1 RMS, the second ``level`` dB above it, where they are mixed."""
         one, other = (
@@ -169,8 +193,9 @@ class SceneObjective:
         return torch.where(mixed, one, first), torch.where(mixed, other, 0.0)
 
     def terms(self, pairs, masks, ramp=1.0):
-        """Masks [B, 2, F, T] to named, weighted terms of the loss."""
+        """Masks [B, 2 + rivals, F, T] to named, weighted terms of the loss."""
         energies, domain = pairs.scene.energies.unsqueeze(1), pairs.scene.domain
+        masks, rivals = masks[:, :2], masks[:, 2:]
         at_prompt = pairs.prompt.unsqueeze(2)
         kept = self.maskings[domain].keep(masks, energies)
         if domain == "stft" and pairs.played.any():  # mel bands cannot be played
@@ -200,6 +225,10 @@ class SceneObjective:
                 pairs.target[pairs.own],
                 self.classifier.temperature,
                 pairs.prompt[pairs.own],
+            )
+        if self.order:
+            terms["order"] = at(self.order, ramp) * objective.mask_order(
+                masks[:, 0], rivals
             )
         if self.removal:
             weight = at(self.removal, ramp)

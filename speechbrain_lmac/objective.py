@@ -5,6 +5,8 @@ any batch size and on any grid. Shapes: B clips, K prompts a clip, Q sentences t
 compare with.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -57,6 +59,37 @@ def mask_mean(mask, weight=None):
     0.5
     """
     return weighted_mean(mask.mean((-2, -1)), weight)
+
+
+def mask_order(mask, rivals, floor=0.003):
+    """What is in the clip lights up more than what is not.
+
+    Ours: the mean over pairs of ``max(0, log(2 (r + floor) / (m + floor)))``, where m
+    and r are the means of masks: 0 from twice as much on.
+
+    Arguments
+    ---------
+    mask : torch.Tensor
+        Of a prompt that names something in the clip [B, F, T].
+    rivals : torch.Tensor
+        Of prompts that do not [B, K, F, T].
+    floor : float
+        Means well below it are alike.
+
+    Returns
+    -------
+    torch.Tensor
+        0 where K is 0.
+
+    Example
+    -------
+    >>> masks = torch.tensor([0.8, 0.4, 0.1]).reshape(1, 3, 1, 1)
+    >>> mask_order(masks[:, 0], masks[:, 1:], floor=0.0).item()
+    0.0
+    """
+    mean, rivals = mask.float().mean((-2, -1)), rivals.float().mean((-2, -1))
+    ratio = (rivals + floor).log() - (mean + floor).log().unsqueeze(1)
+    return weighted_mean((ratio + math.log(2)).clamp(min=0))
 
 
 def prompt_diversity(masks, energies, text):

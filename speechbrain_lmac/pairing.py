@@ -85,7 +85,8 @@ class Pairs:
     scene : Scene
         B clips, heard once.
     text : torch.Tensor
-        Unit vectors of K prompts for each clip [B, K, D].
+        Unit vectors of the prompts of each clip [B, K or more, D]. What those after
+        the first K are for is the objective's matter.
     bank : torch.Tensor
         Unit vectors of the sentences that similarities are compared over [Q, D].
     prompt : torch.Tensor

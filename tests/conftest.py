@@ -125,7 +125,7 @@ def waves():
 def random_masks():
     """Masks of pairs, to be differentiated by."""
     return lambda pairs: torch.rand(
-        *pairs.prompt.shape, *pairs.scene.energies.shape[1:], requires_grad=True
+        *pairs.text.shape[:2], *pairs.scene.energies.shape[1:], requires_grad=True
     )
 
 

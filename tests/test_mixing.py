@@ -17,6 +17,8 @@ WEIGHTS = {
     "l1_foreign": 1.7,
     "removal": 0.9,
     "loudness": 1.3,
+    "rivals": 2,
+    "order": 0.8,
     "alike": 1.1,  # no two sentences: those of a random classifier are all alike
 }
 
@@ -67,8 +69,8 @@ def slow_scenes(scenes, pairs, masks, ramp):
     bank, temperature = pairs.bank, classifier.temperature
     match, share, size, foreign = [], [], [], []
     every, confidence, loudness = [], [], []
-    other_source, nothing = [], []
-    order = [i for i in range(len(masks)) if pairs.mixed[i]]
+    other_source, nothing, rivals = [], [], []
+    place = [i for i in range(len(masks)) if pairs.mixed[i]]
     for i in range(len(masks)):
         x = pairs.scene.energies[i]
         for k in range(2):
@@ -99,13 +101,17 @@ def slow_scenes(scenes, pairs, masks, ramp):
                 other_source += [
                     (w - s).abs() for w, s in zip(wanted, similarity, strict=True)
                 ]
-                source = pairs.sources[order.index(i), k]
+                source = pairs.sources[place.index(i), k]
                 parts = [kept, source, x]
                 if domain == "mel":  # energies
                     parts = [(e + masking.floor).sqrt() for e in parts]
                 loudness.append((parts[0] - parts[1]).abs().sum() / parts[2].sum())
             else:
                 nothing.append((similarity[at] - wanted[at]).clamp(min=0))
+        own = mean(masks[i, 0].reshape(-1)) + 0.003
+        for k in range(2, 2 + WEIGHTS["rivals"]):
+            rival = mean(masks[i, k].reshape(-1)) + 0.003
+            rivals.append((2 * rival / own).log().clamp(min=0))
     return {
         "match": WEIGHTS["match"] * sum(match) / sum(share),
         "sparsity": ramp * 1.1 * mean(size),
@@ -114,6 +120,7 @@ def slow_scenes(scenes, pairs, masks, ramp):
         "confidence": (0.2 + 0.5 * ramp) * mean(confidence),
         "removal": WEIGHTS["removal"] * (2 * mean(other_source) + mean(nothing)),
         "loudness": WEIGHTS["loudness"] * mean(loudness),
+        "order": WEIGHTS["order"] * mean(rivals),
     }
 
 
@@ -180,25 +187,62 @@ def test_clips_of_one_caption_are_not_mixed(classifier, bank, waves):
     assert not one.mixed.any()
 
 
+@pytest.mark.parametrize("left_out", [0.0, 1.0])
+def test_single_clips_are_asked_about_the_likeliest_of_what_is_offered(
+    classifier, bank, waves, left_out
+):
+    """Of the caption and a part of the bank: nothing less likely than the caption."""
+    scenes = make_scene_objective(classifier, mix_share=0.0, left_out=left_out)
+    prompt, seen = torch.arange(CLIPS), set()
+    for _ in range(200):
+        pairs = scenes.prepare(waves, bank, prompt)
+        similarity, asked = pairs.target[:, 0], pairs.prompt[:, 0]
+        seen |= {*zip(prompt.tolist(), asked.tolist(), strict=True)}
+    assert seen == {
+        (clip, sentence)
+        for clip, row in enumerate(similarity.tolist())
+        for sentence in range(len(bank))
+        if row[sentence] == max(row) or (left_out and row[sentence] >= row[clip])
+    }
+
+
 @pytest.mark.parametrize("hard_share", [0.0, 1.0])
 def test_foreign_prompts(classifier, bank, waves, hard_share):
     scenes = make_scene_objective(classifier, mix_share=0.0, hard_share=hard_share)
-    prompt, seen = torch.arange(CLIPS), set()
-    for _ in range(40):
+    prompt, seen = torch.arange(CLIPS), [set() for _ in range(CLIPS)]
+    for _ in range(200):
         pairs = scenes.prepare(waves, bank, prompt)
         similarity = pairs.target[:, 0]
-        assert torch.equal(pairs.prompt[:, 0], similarity.argmax(1))
-        foreign = pairs.prompt[:, 1]
-        assert (foreign != pairs.prompt[:, 0]).all() and (foreign != prompt).all()
-        seen.add(tuple(foreign.tolist()))
-    rows = torch.arange(CLIPS)
-    absent = similarity.clone()
-    absent[rows, similarity.argmax(1)] = absent[rows, prompt] = -2
-    if hard_share:
-        assert seen == {tuple(absent.argmax(1).tolist())}
-    else:  # every other sentence
-        others = (absent[0] > -2).nonzero().squeeze(1).tolist()
-        assert {row[0] for row in seen} == set(others)
+        likeliest = similarity.argmax(1)
+        for clip, (asked, foreign) in enumerate(pairs.prompt.tolist()):
+            present = {clip, asked, int(likeliest[clip])}
+            absent = [n for n in range(len(bank)) if n not in present]
+            assert foreign in absent
+            if hard_share:
+                assert foreign == max(absent, key=lambda n: similarity[clip, n])
+            seen[clip].add(foreign)
+    if not hard_share:  # every other sentence
+        for clip, foreign in enumerate(seen):
+            assert foreign == set(range(len(bank))) - {clip, int(likeliest[clip])}
+
+
+@pytest.mark.parametrize("mix_share", [0.0, 1.0])
+def test_rivals_are_of_nothing_in_the_clip(classifier, bank, waves, mix_share):
+    """Any of the other sentences, each once."""
+    scenes = make_scene_objective(classifier, mix_share=mix_share, rivals=2)
+    prompt, seen = torch.arange(CLIPS), [set() for _ in range(CLIPS)]
+    for _ in range(100):
+        pairs = scenes.prepare(waves, bank, prompt)
+        assert pairs.text.shape[1] == 4
+        number = (pairs.text @ bank.T).argmax(-1)
+        assert torch.equal(number[:, :2], pairs.prompt)
+        for clip, (asked, other, *rivals) in enumerate(number.tolist()):
+            named = {clip, asked, other} if mix_share else {clip, asked}
+            assert len({*rivals}) == 2 and not named & {*rivals}
+            seen[clip] |= {*rivals}
+    assert all(len(rivals) > 2 for rivals in seen)
+    few = scenes.prepare(waves[:2], bank[:3], prompt[:2])
+    assert few.text.shape[1] == 3  # one is left
 
 
 def test_sentences_that_name_the_same(classifier, waves):
@@ -212,11 +256,12 @@ def test_sentences_that_name_the_same(classifier, waves):
     assert any(apart.prepare(waves, bank, prompt).mixed.any() for _ in range(5))
     for hard_share in (0.0, 1.0):
         scenes = make_scene_objective(
-            classifier, mix_share=0.0, hard_share=hard_share, alike=0.85
+            classifier, mix_share=0.0, hard_share=hard_share, rivals=1, alike=0.85
         )
         for _ in range(10):
-            asked = scenes.prepare(waves, bank, prompt).prompt
-            assert not (asked[:, 1] < 2).any()
+            pairs = scenes.prepare(waves, bank, prompt)
+            foreign = (pairs.text @ bank.T).argmax(-1)[:, 1:]
+            assert not (foreign < 2).any()
 
 
 def test_a_silent_batch_has_a_loss(classifier, bank, random_masks):

@@ -74,6 +74,22 @@ def test_loudness_matching():
     assert objective.loudness_matching(silent, silent, silent).item() == 0
 
 
+def test_mask_order():
+    """Each rival is asked to be half as large or less, however small both are."""
+    mask = torch.rand(3, 4, 5)
+    rivals = torch.rand(3, 2, 4, 5) * torch.tensor([0.1, 1.0, 3.0]).reshape(3, 1, 1, 1)
+    wanted = []
+    for clip in range(3):
+        for rival in rivals[clip]:
+            ratio = 2 * (rival.mean().item() + 0.1) / (mask[clip].mean().item() + 0.1)
+            wanted.append(max(0.0, math.log(ratio)))
+    given = objective.mask_order(mask, rivals, floor=0.1)
+    assert given.item() == pytest.approx(sum(wanted) / len(wanted), rel=1e-5)
+    assert min(wanted) == 0 < max(wanted)
+    assert objective.mask_order(mask, 0.4 * mask.unsqueeze(1), floor=0.0) == 0
+    assert objective.mask_order(mask, mask[:, None][:, :0]) == 0
+
+
 def test_confidence_drop():
     masked, target = torch.randn(2, 5, 4)
     prompt, terms = torch.tensor([0, 3, 1, 1, 2]), []
