@@ -8,8 +8,10 @@ import torch
 import torch.nn.functional as F
 
 from speechbrain_lmac.explainers.base import hear
-from speechbrain_lmac.explainers.gradcam import GradCAM, GradCAMPlusPlus
-from speechbrain_lmac.explainers.scorecam import GScoreCAM, ScoreCAM, unit_range
+from speechbrain_lmac.explainers.gradcam import GradCAM
+from speechbrain_lmac.explainers.gradcam_plusplus import GradCAMPlusPlus
+from speechbrain_lmac.explainers.gscorecam import GScoreCAM
+from speechbrain_lmac.explainers.scorecam import ScoreCAM, unit_range
 from speechbrain_lmac.masking import Masking
 from speechbrain_lmac.spectrogram import band_interpolation
 from speechbrain_lmac.testing import random_classifier

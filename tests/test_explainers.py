@@ -9,11 +9,14 @@ from speechbrain_lmac.decoder import MaskDecoder
 from speechbrain_lmac.errors import ConfigError
 from speechbrain_lmac.explainers import controls
 from speechbrain_lmac.explainers.base import Scene, hear
-from speechbrain_lmac.explainers.gradcam import GradCAM, GradCAMPlusPlus
-from speechbrain_lmac.explainers.gradients import IntegratedGradients, SmoothGrad
+from speechbrain_lmac.explainers.gradcam import GradCAM
+from speechbrain_lmac.explainers.gradcam_plusplus import GradCAMPlusPlus
+from speechbrain_lmac.explainers.gscorecam import GScoreCAM
+from speechbrain_lmac.explainers.integrated_gradients import IntegratedGradients
 from speechbrain_lmac.explainers.lmac_zs import LMACZS
 from speechbrain_lmac.explainers.saliency import to_masks
-from speechbrain_lmac.explainers.scorecam import GScoreCAM, ScoreCAM
+from speechbrain_lmac.explainers.scorecam import ScoreCAM
+from speechbrain_lmac.explainers.smoothgrad import SmoothGrad
 from speechbrain_lmac.testing import random_classifier, random_laion
 from speechbrain_lmac.weights import fingerprint
 

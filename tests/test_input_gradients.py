@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from speechbrain_lmac.explainers.base import hear, own_prompts
-from speechbrain_lmac.explainers.gradients import IntegratedGradients, SmoothGrad
+from speechbrain_lmac.explainers.integrated_gradients import IntegratedGradients
+from speechbrain_lmac.explainers.smoothgrad import SmoothGrad
 from speechbrain_lmac.masking import Masking
 from speechbrain_lmac.testing import random_classifier
 

@@ -1,113 +1,6 @@
-"""Class activation maps: Grad-CAM and Grad-CAM++."""
+"""Grad-CAM."""
 
-from abc import abstractmethod
-
-import torch
-import torch.nn.functional as F
-
-from speechbrain_lmac.errors import ConfigError
-from speechbrain_lmac.explainers.saliency import SaliencyExplainer
-from speechbrain_lmac.spectrogram import band_interpolation
-
-
-class CAM(SaliencyExplainer):
-    """A weighted sum of one stage's channels, carried to the grid of the mask.
-
-    Arguments
-    ---------
-    classifier : ZeroShotClassifier
-        Frozen.
-    stage : int
-        Which of the classifier's four maps; -1 is the last, as in all the papers.
-    scale : str | float
-        See :func:`~speechbrain_lmac.explainers.saliency.to_masks`.
-    pairs_per_pass : int
-        Spectrograms that go through the encoder at once; changes memory, not results.
-    """
-
-    def __init__(self, classifier, stage=-1, scale="pair", pairs_per_pass=64):
-        super().__init__(classifier, scale, pairs_per_pass)
-        stages = len(classifier.map_channels)
-        if type(stage) is not int or not -stages <= stage < stages:
-            raise ConfigError(f"stage {stage} is none of {stages}: -1 is the last")
-        self.stage = stage
-        bands = band_interpolation(classifier.mel_filters.detach().cpu())
-        self.bands = bands.to(classifier.device)
-
-    def up(self, maps, scene):
-        """Maps [N, C, F', T'] to the mel grid of the scene, [N, C, M, T]."""
-        size = scene.mel.shape[-2:]
-        return F.interpolate(maps.float(), size, mode="bilinear", align_corners=False)
-
-    def carry(self, maps, scene):
-        """Maps on the mel grid [..., M, T] to the grid of the mask."""
-        if scene.domain == "mel":
-            return maps
-        return torch.einsum("...mt,fm->...ft", maps, self.bands)
-
-    def combine(self, weights, maps, scene):
-        """``ReLU(sum_k w_k A_k)`` on the grid of the mask.
-
-        Arguments
-        ---------
-        weights : torch.Tensor
-            Of every channel for every prompt [B, P, C].
-        maps : torch.Tensor
-            Channels [B, C, F', T'].
-        scene : Scene
-            The clips.
-
-        Returns
-        -------
-        torch.Tensor
-            [B, P, F, T].
-        """
-        coarse = torch.einsum("bpc,bcft->bpft", weights, maps.float()).clamp(min=0)
-        return self.carry(self.up(coarse, scene), scene)
-
-    def gradients(self, scene, text):
-        """The chosen maps, and the gradient of every prompt's similarity there.
-
-        Arguments
-        ---------
-        scene : Scene
-            Clips [B].
-        text : torch.Tensor
-            Unit vectors [B, P, D].
-
-        Yields
-        ------
-        tuple of torch.Tensor
-            Of some clips at a time: maps [b, C, F', T'], gradients [b, P, C, F', T'].
-        """
-        rows = self.pairs_per_pass
-        for mel, own in zip(scene.mel.split(rows), text.split(rows), strict=True):
-            encoding = self.classifier.encode(mel.detach().requires_grad_(), "mel")
-            maps = encoding.maps[self.stage]
-            similarity = torch.einsum("bd,bpd->pb", encoding.embedding, own)
-            # clips do not know of each other: the gradient of their sum is each one's
-            each = [
-                torch.autograd.grad(s.sum(), maps, retain_graph=True)[0]
-                for s in self.classifier.temperature * similarity
-            ]
-            yield maps.detach(), torch.stack(each, 1)
-
-
-class GradientWeighted(CAM):
-    """A CAM whose weights come from the gradient at the maps."""
-
-    @abstractmethod
-    def weights(self, maps, gradients):
-        """Maps [B, C, F, T] and gradients [B, P, C, F, T] to weights [B, P, C]."""
-
-    def saliency(self, scene, text):
-        """Clips [B] and each clip's prompts [B, P, D] to maps [B, P, F, T]."""
-        parts = [
-            (self.weights(maps, gradients), maps)
-            for maps, gradients in self.gradients(scene, text)
-        ]
-        weights, maps = (torch.cat(part) for part in zip(*parts, strict=True))
-        return self.combine(weights, maps, scene)
+from speechbrain_lmac.explainers.cam import GradientWeighted
 
 
 class GradCAM(GradientWeighted):
@@ -115,7 +8,8 @@ class GradCAM(GradientWeighted):
 
     ``w_k = mean_ij dS/dA_k,ij``, the map is ``ReLU(sum_k w_k A_k)``. Selvaraju et al.,
     "Grad-CAM: Visual explanations from deep networks via gradient-based localization",
-    ICCV 2017, Eq. 1 and 2. Arguments are those of :class:`CAM`.
+    ICCV 2017, Eq. 1 and 2. Arguments are those of
+    :class:`~speechbrain_lmac.explainers.cam.CAM`.
 
     Example
     -------
@@ -131,23 +25,3 @@ class GradCAM(GradientWeighted):
     def weights(self, maps, gradients):
         """Maps [B, C, F, T] and gradients [B, P, C, F, T] to weights [B, P, C]."""
         return gradients.mean((-2, -1))
-
-
-class GradCAMPlusPlus(GradientWeighted):
-    """Grad-CAM++: positive gradients, weighted by how much of the map they explain.
-
-    ``w_k = sum_ij alpha_k,ij ReLU(g_k,ij)`` with ``g = dS/dA`` and ``alpha = g^2 /
-    (2 g^2 + sum_ab A_k,ab g^3) = 1 / (2 + g sum_ab A_k,ab)``. Chattopadhay et al.,
-    "Grad-CAM++: Generalized gradient-based visual explanations for deep convolutional
-    networks", WACV 2018, Eq. 5 and 19: the closed form for ``Y = exp(S)``. Two things
-    are ours: the factor ``exp(S)`` of all weights of a prompt is left out, and only the
-    positive part of A counts in the sum (a map behind a ReLU has no other), since for
-    maps of both signs the denominator would have zeros. Arguments are those of
-    :class:`CAM`.
-    """
-
-    def weights(self, maps, gradients):
-        """Maps [B, C, F, T] and gradients [B, P, C, F, T] to weights [B, P, C]."""
-        total = maps.clamp(min=0).sum((-2, -1))[:, None, :, None, None]
-        positive = gradients.clamp(min=0)
-        return (positive / (2 + positive * total)).sum((-2, -1))
