@@ -2,7 +2,7 @@
 
 ``SceneObjective`` is what measures best here (benchmarks/NOTES.md); it departs from the
 paper in that half of the clips are mixtures whose target is the prompted source heard
-alone, and in four further terms.
+alone, and in all terms but `match` and the masks' mean.
 """
 
 import torch
