@@ -1,12 +1,14 @@
 """Class activation maps against captum, and against the papers' equations in loops."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
+from speechbrain_lmac.classifiers.base import AudioEncoding
 from speechbrain_lmac.explainers.base import hear
 from speechbrain_lmac.explainers.gradcam import GradCAM
 from speechbrain_lmac.explainers.gradcam_plusplus import GradCAMPlusPlus
@@ -144,18 +146,75 @@ def test_scorecam_is_the_algorithm(classifier, scene, text, law):
             assert (masks[b, p] - expected).abs().max() < 1e-5
 
 
-def test_scorecam_leaves_constant_channels_out(classifier, scene, text):
-    maps = scene.encoding.maps[-1]
-    before = maps.clone()
-    try:
+@pytest.fixture
+def encoded(classifier, monkeypatch):
+    """How many spectrograms each pass of the encoder takes."""
+    passes, encode = [], type(classifier).encode
+
+    def counted(self, energies, domain="stft"):
+        passes.append(len(energies))
+        return encode(self, energies, domain)
+
+    monkeypatch.setattr(type(classifier), "encode", counted)
+    return passes
+
+
+def with_maps(scene, change):
+    """The scene with its last maps changed, the given ones as they were."""
+    *others, last = scene.encoding.maps
+    last = last.clone()
+    change(last)
+    encoding = AudioEncoding(scene.encoding.embedding, (*others, last))
+    return replace(scene, encoding=encoding)
+
+
+def varying(scene):
+    """Numbers of each clip's channels that are not constant."""
+    maps = scene.encoding.maps[-1].flatten(2)
+    return [(m.amax(-1) > m.amin(-1)).nonzero().flatten().tolist() for m in maps]
+
+
+@pytest.mark.parametrize("rows", [64, 3])
+def test_scorecam_leaves_constant_channels_out(classifier, scene, text, encoded, rows):
+    """Their weight is 0, and they are not heard; each clip has its own."""
+
+    def change(maps):
         maps[:, 3] = 2 * maps.amax()
-        masking = Masking.for_classifier(classifier, scene.domain)
-        masks = ScoreCAM(classifier)(scene, text)
-        channels = [k for k in range(maps.shape[1]) if k != 3]
-        expected = slow_scorecam(classifier, scene, masking, 0, text[0], channels)
-        assert (masks[0, 0] - expected).abs().max() < 1e-5
-    finally:
-        maps.copy_(before)
+        maps[0, 5:8] = 0
+
+    changed = with_maps(scene, change)
+    channels = varying(changed)
+    assert len(channels[0]) < len(channels[1]) < classifier.map_channels[-1]
+    masks = ScoreCAM(classifier, pairs_per_pass=rows)(changed, text)
+    assert sum(encoded) == sum(map(len, channels))
+    masking = Masking.for_classifier(classifier, scene.domain)
+    for b, p in np.ndindex(2, len(text)):
+        expected = slow_scorecam(classifier, changed, masking, b, text[p], channels[b])
+        assert (masks[b, p] - expected).abs().max() < 1e-5
+
+
+def test_gscorecam_leaves_constant_channels_out(classifier, scene, text, encoded):
+    def change(maps):
+        maps[1, ::2] = 1
+
+    changed = with_maps(scene, change)
+    masks = GScoreCAM(classifier, top=1.0)(changed, text)
+    # each clip once more, for its gradient
+    assert sum(encoded) == sum(1 + len(text) * len(own) for own in varying(changed))
+    assert (masks - ScoreCAM(classifier)(changed, text)).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("method", [ScoreCAM, GScoreCAM])
+def test_constant_maps_have_a_constant_mask(classifier, scene, text, encoded, method):
+    """In one clip of two, and in both, where nothing is left to hear."""
+    one = method(classifier)(with_maps(scene, lambda maps: maps[0].fill_(2)), text)
+    other = method(classifier)(scene, text)
+    assert (one[0] - 1).abs().max() < 1e-5
+    assert (one[1] - other[1]).abs().max() < 1e-5
+    encoded.clear()
+    both = method(classifier)(with_maps(scene, lambda maps: maps.fill_(2)), text)
+    assert (both - 1).abs().max() < 1e-5
+    assert encoded == ([] if method is ScoreCAM else [2])  # its gradient
 
 
 @pytest.mark.parametrize("top", [0.25, 0.01])

@@ -13,7 +13,7 @@ class GScoreCAM(ScoreCAM):
     channels with the largest mean gradient, and the softmax over these alone. (The
     published code leaves the others in the softmax with a score of 0.)
 
-    Costs one pass with gradient and, for every prompt, k passes without.
+    Costs one pass with gradient and, for every prompt, at most k passes without.
 
     Arguments
     ---------

@@ -31,16 +31,17 @@ def unit_range(maps):
 
 
 class ScoreCAM(CAM):
-    """Score-CAM: every channel is heard as a mask.
+    """Score-CAM: every channel that is not constant is heard as a mask.
 
     ``H_k = s(Up(A_k))`` with s the scaling to [0, 1], ``w = softmax_k(S(H_k * X))``,
     the map is ``ReLU(sum_k w_k A_k)``. Wang et al., "Score-CAM: Score-weighted visual
     explanations for convolutional neural networks", CVPR workshops 2020, algorithm 1;
     the similarity to the baseline that is subtracted there cancels in the softmax. A
-    channel that is constant in a clip says nothing about where, and has no weight.
+    channel that is constant in a clip says nothing about where: it has no weight, and
+    is not heard.
 
-    Costs as many encoder passes a clip as the stage has channels, for any number of
-    prompts.
+    Costs as many encoder passes a clip as the stage has channels that are not constant,
+    for any number of prompts.
 
     Arguments
     ---------
@@ -111,16 +112,17 @@ class ScoreCAM(CAM):
         """Clips [B] and each clip's prompts [B, P, D] to maps [B, P, F, T]."""
         maps = scene.encoding.maps[self.stage]
         channel = self.select(scene, text, maps)
-        clip = torch.arange(len(maps), device=maps.device)[:, None, None]
-        heard = self.heard(
-            scene, maps, clip.expand_as(channel).flatten(), channel.flatten()
-        ).unflatten(0, channel.shape)
+        varies = (maps.amax((-2, -1)) > maps.amin((-2, -1))).unsqueeze(1)
+        varies = varies.expand(-1, channel.shape[1], -1).gather(2, channel)
+        heard = text.new_zeros(*channel.shape, text.shape[-1])
+        if varies.any():  # the others would be heard as silence, for a weight of 0
+            clip = torch.arange(len(maps), device=maps.device)[:, None, None]
+            clip, some = clip.expand_as(channel)[varies], channel[varies]
+            heard[varies] = self.heard(scene, maps, clip, some)
         score = self.classifier.temperature * (heard * text.unsqueeze(2)).sum(-1)
-        constant = maps.amax((-2, -1)) == maps.amin((-2, -1))
-        channel = channel.expand_as(score)
-        constant = constant.unsqueeze(1).expand(*score.shape[:2], -1)
         # finite: if all are constant the map is constant too, and not a number nowhere
         lowest = torch.finfo(score.dtype).min
-        weights = score.masked_fill(constant.gather(2, channel), lowest).softmax(-1)
-        spread = weights.new_zeros(constant.shape)
-        return self.combine(spread.scatter(2, channel, weights), maps, scene)
+        weights = score.masked_fill(~varies, lowest).softmax(-1)
+        spread = weights.new_zeros(*score.shape[:2], maps.shape[1])
+        spread = spread.scatter(2, channel.expand_as(score), weights)
+        return self.combine(spread, maps, scene)
