@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from speechbrain_lmac.classifiers.base import AudioEncoding
-from speechbrain_lmac.explainers.base import hear
+from speechbrain_lmac.explainers.base import Memory, hear
 from speechbrain_lmac.explainers.gradcam import GradCAM
 from speechbrain_lmac.explainers.gradcam_plusplus import GradCAMPlusPlus
 from speechbrain_lmac.explainers.gscorecam import GScoreCAM
@@ -165,7 +165,7 @@ def with_maps(scene, change):
     last = last.clone()
     change(last)
     encoding = AudioEncoding(scene.encoding.embedding, (*others, last))
-    return replace(scene, encoding=encoding)
+    return replace(scene, encoding=encoding, memory=Memory())
 
 
 def varying(scene):

@@ -24,6 +24,7 @@ METHODS = (
     "control_ones control_constant control_random control_other control_loudest "
     "control_ideal"
 ).split()
+CAMS = "gradcam gradcam++ scorecam gscorecam".split()
 CONTROLS = [m for m in METHODS if m.startswith("control_")]
 
 
@@ -274,15 +275,16 @@ def test_encoder_passes(command_line, tmp_path, monkeypatch):
     monkeypatch.setattr(MiniCLAP, "embed_text", counted_text)
     monkeypatch.setattr(Measurement, "hear", counted_hear)
     given = {
-        "methods": ["lmac_zs", "gradcam", "scorecam", *CONTROLS],
+        "methods": ["lmac_zs", *CAMS, *CONTROLS],
         "conditions": "[in_domain, two_sources]",
         "domains": "[stft, mel]",
     }
     assert runner.run(command_line(tmp_path / "run", **given)) == 0
-    own = {"gradcam": 1, "scorecam": random_classifier().map_channels[-1]}
+    channels = random_classifier().map_channels[-1]
+    own = {"scorecam": channels, "gscorecam": round(0.1 * channels)}
     needed = 0
     for _, part in results(tmp_path / "run").groupby(["clip", "condition"]):
-        needed += 1  # the sound itself
+        needed += 1 + 1  # the sound itself, and its gradient for three of the CAMs
         for domain, rows in part.groupby("domain"):
             # kept, removed, twice more in the gain test, heard; two curves of two
             figures = 4 + (domain == "stft") + 2 * 2

@@ -12,10 +12,11 @@ _NAMED = 10  # of many clips that were skipped
 _NOTES = """\
 Means over clips with 95 % bootstrap intervals (percentiles). FF: in brackets its share
 of the mean confidence, which is its ceiling. `seconds` a clip (median), for the
-explanation alone, with the clip encoded before. The p-values are of two-sided
-permutation tests. AI and AG count growth above 1e-4 of a probability (raw: 1e-4 over
-the temperature), so that rounding is none. In mixtures a silent explanation has 0 dB
-SI-SDR. What masks on mel bands keep cannot be played: no heard figures."""
+explanation alone, with the clip encoded before; gradients that several methods share
+count for each. The p-values are of two-sided permutation tests. AI and AG count growth
+above 1e-4 of a probability (raw: 1e-4 over the temperature), so that rounding is none.
+In mixtures a silent explanation has 0 dB SI-SDR. What masks on mel bands keep cannot be
+played: no heard figures."""
 _PAPER = """\
 Lines with "paper" are what arXiv 2405.17615 prints, for another classifier and other
 clips (accuracy {mel} % mel, {stft} % stft): its AD has the range of probabilities that

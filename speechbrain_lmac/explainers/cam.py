@@ -1,6 +1,7 @@
 """Class activation maps: what all of them share."""
 
 from abc import abstractmethod
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -68,6 +69,9 @@ class CAM(SaliencyExplainer):
     def gradients(self, scene, text):
         """The chosen maps, and the gradient of every prompt's similarity there.
 
+        The scene remembers those of one pass, for other methods and the other domain;
+        those of several would be too much to hold.
+
         Arguments
         ---------
         scene : Scene
@@ -80,17 +84,26 @@ class CAM(SaliencyExplainer):
         tuple of torch.Tensor
             Of some clips at a time: maps [b, C, F', T'], gradients [b, P, C, F', T'].
         """
-        rows = self.pairs_per_pass
+        rows, classifier = self.pairs_per_pass, self.classifier
+        if len(scene) <= rows:
+            key = classifier, self.stage, scene.mel, text
+            make = partial(self._gradients, scene.mel, text)
+            yield scene.memory.recall(key, make, classifier.device)
+            return
         for mel, own in zip(scene.mel.split(rows), text.split(rows), strict=True):
-            encoding = self.classifier.encode(mel.detach().requires_grad_(), "mel")
-            maps = encoding.maps[self.stage]
-            similarity = torch.einsum("bd,bpd->pb", encoding.embedding, own)
-            # clips do not know of each other: the gradient of their sum is each one's
-            each = [
-                torch.autograd.grad(s.sum(), maps, retain_graph=True)[0]
-                for s in self.classifier.temperature * similarity
-            ]
-            yield maps.detach(), torch.stack(each, 1)
+            yield self._gradients(mel, own)
+
+    def _gradients(self, mel, text):
+        """Of clips [b, M, T] and their prompts [b, P, D], in one pass."""
+        encoding = self.classifier.encode(mel.detach().requires_grad_(), "mel")
+        maps = encoding.maps[self.stage]
+        similarity = torch.einsum("bd,bpd->pb", encoding.embedding, text)
+        # clips do not know of each other: the gradient of their sum is each one's
+        each = [
+            torch.autograd.grad(s.sum(), maps, retain_graph=True)[0]
+            for s in self.classifier.temperature * similarity
+        ]
+        return maps.detach(), torch.stack(each, 1)
 
 
 class GradientWeighted(CAM):
