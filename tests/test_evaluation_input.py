@@ -160,6 +160,26 @@ def test_speech_without_a_folder_is_left_out_and_said(command_line, tmp_path):
     assert "Conditions left out, without a folder or a method: speech." in text
 
 
+def test_controls_that_cannot_be_made_are_said(command_line, tmp_path):
+    """Of a single clip there is no other, and of a clip as it is no source."""
+    methods = "[lmac_zs, control_ideal, control_other]"
+    given = {"methods": methods, "clips": 1}
+    assert runner.run(command_line(tmp_path / "run", **given)) == 0
+    rows = pd.read_csv(tmp_path / "run" / "results.csv")
+    assert set(rows["method"]) == {"lmac_zs"}
+    said = (
+        "Methods left out: control_ideal in in_domain (needs to know the sources); "
+        "control_other in in_domain (needs a clip of another class)."
+    )
+    assert said in (tmp_path / "run" / "table.md").read_text().splitlines()
+    assert f"% {said}" in (tmp_path / "run" / "table.tex").read_text().splitlines()
+
+
+def test_methods_that_all_have_rows_are_not_left_out(command_line, tmp_path):
+    assert runner.run(command_line(tmp_path / "run", clips=2)) == 0
+    assert "Methods left out" not in (tmp_path / "run" / "table.md").read_text()
+
+
 def test_clips_that_are_damaged_or_missing_are_skipped_and_counted(
     command_line, evaluated, tmp_path
 ):

@@ -135,6 +135,8 @@ def test_tables_figures_and_settings_are_there(everything):
     table = (everything / "table.md").read_text()
     for said in ("LMAC-ZS, paper | 43.35", "LMAC-ZS, paper | 23.45", "4 clips; 0 skip"):
         assert said in table
+    absent = "control_ideal in in_domain, speech (needs to know the sources)"
+    assert f"Methods left out: {absent}." in table
     assert table.count("\n## ") == 6
     latex = (everything / "table.tex").read_text()
     assert latex.count(r"\begin{table}") == latex.count(r"\end{table}") > 10

@@ -8,6 +8,10 @@ from speechbrain_lmac.metrics import METRICS
 
 FIRST = [*"clip method domain condition true predicted p o q".split(), *METRICS]
 _CURVES = ["deletion curve", "insertion curve"]
+_NEEDED = {
+    "control_other": "needs a clip of another class",
+    "control_ideal": "needs to know the sources",
+}
 _NAMED = 10  # of many clips that were skipped
 _NOTES = """\
 Means over clips with 95 % bootstrap intervals (percentiles). FF: in brackets its share
@@ -104,6 +108,7 @@ def footer(rows, unreadable, hparams):
         notes.append(
             f"Conditions left out, without a folder or a method: {', '.join(absent)}."
         )
+    notes += left_out(rows, hparams["methods"])
     notes.append(_NOTES)
     if any(key[0] == hparams["dataset"] for key in published.FIGURES):
         notes.append(_PAPER.format(**published.ACCURACY))
@@ -111,3 +116,28 @@ def footer(rows, unreadable, hparams):
     said = ", ".join(f"{key} {hparams[key]}" for key in shown)
     notes.append(f"Settings: {said}; all of them in hyperparams.yaml.")
     return notes
+
+
+def left_out(rows, methods):
+    """Which methods have no row in a condition that has some.
+
+    Arguments
+    ---------
+    rows : pandas.DataFrame
+        All rows.
+    methods : sequence of str
+        Those that were asked for.
+
+    Returns
+    -------
+    list of str
+        One paragraph, or none.
+    """
+    said = []
+    for method in methods:
+        known = set(rows[rows["method"] == method]["condition"])
+        absent = [name for name in rows["condition"].unique() if name not in known]
+        if absent:
+            reason = f" ({_NEEDED[method]})" if method in _NEEDED else ""
+            said.append(f"{method} in {', '.join(absent)}{reason}")
+    return [f"Methods left out: {'; '.join(said)}."] if said else []
