@@ -30,6 +30,8 @@ bench: $(READY)
 lint: $(READY_DEV)
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m yamllint --strict .yamllint .pre-commit-config.yaml hparams recipes \
+		speechbrain_lmac
 
 types: $(READY_DEV)
 	$(PYTHON) -m mypy
