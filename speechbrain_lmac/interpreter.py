@@ -261,8 +261,10 @@ def check_device(device):
     try:
         torch.empty(0, device=device or "cpu")
     except (AssertionError, RuntimeError) as error:  # torch says it in either way
+        other = torch.cuda.is_available() and str(device) not in ("cuda", "cuda:0")
+        remedy = "cpu or cuda:0" if other else "cpu"
         raise ConfigError(
-            f"device '{device}' cannot be used here; give cpu or cuda:0"
+            f"device '{device}' cannot be used here; give {remedy}"
         ) from error
 
 

@@ -18,6 +18,7 @@ from speechbrain_lmac.errors import (
     CheckpointError,
     ConfigError,
 )
+from speechbrain_lmac.interpreter import check_device
 from speechbrain_lmac.testing import random_classifier
 
 PROMPTS = ["a dog barking", "rain"]
@@ -341,6 +342,26 @@ def test_malicious_folder_runs_nothing(tmp_path):
 def test_unknown_device(exported, device):
     with pytest.raises(ConfigError, match=device):
         LMACZSInterpreter.from_hparams(exported, run_opts={"device": device})
+
+
+@pytest.mark.parametrize(
+    ("device", "there", "remedy"),
+    [
+        ("toaster", False, "cpu"),
+        ("cuda:0", False, "cpu"),
+        ("cuda:99", True, "cpu or cuda:0"),
+        ("cuda:0", True, "cpu"),
+        (torch.device("cuda:0"), True, "cpu"),
+    ],
+)
+def test_another_device_is_advised(monkeypatch, device, there, remedy):
+    def refused(*args, **kwargs):
+        raise RuntimeError("no such device")
+
+    monkeypatch.setattr(torch, "empty", refused)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    with pytest.raises(ConfigError, match=f"'{device}' .*; give {remedy}$"):
+        check_device(device)
 
 
 def test_importing_the_package_is_light():
