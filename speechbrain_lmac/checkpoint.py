@@ -16,6 +16,7 @@ import torch
 
 from speechbrain_lmac import __version__, atomic, safe_yaml, weights
 from speechbrain_lmac.errors import CheckpointError, ConfigError
+from speechbrain_lmac.masking import Masking
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 
@@ -105,6 +106,10 @@ def load(folder, device="cpu", classifier=None):
     for name, value in (("classifier", classifier), ("decoder", decoder)):
         if not isinstance(value, torch.nn.Module):
             raise ConfigError(f"{file}: {name} is not a model; export it again")
+    try:
+        Masking(1.0, parts["mask_floor_db"], parts["masking_law"])
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}; or export it again") from error
     tensors = Path(folder, "decoder.safetensors")
     metadata, state = weights.read(tensors)
     try:

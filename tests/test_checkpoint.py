@@ -228,6 +228,20 @@ def test_keys_of_an_export(copied):
     assert "classifier" in refusal(ConfigError, checkpoint.load, file.parent)
 
 
+@pytest.mark.parametrize(
+    ("good", "bad", "remedy"),
+    [
+        ('masking_law: "log"', "masking_law: cubic", "choose one of"),
+        ("mask_floor_db: -68", "mask_floor_db: 3", "give a number of dB"),
+    ],
+)
+def test_settings_of_an_export(copied, good, bad, remedy):
+    file = copied / "model" / "hyperparams.yaml"
+    file.write_text(file.read_text().replace(good, bad))
+    message = refusal(ConfigError, checkpoint.load, file.parent)
+    assert message.startswith(f"{file}: ") and remedy in message
+
+
 def test_another_classifier_is_refused(copied):
     checkpoint.save_mini(random_classifier(seed=7), copied / "classifier")
     message = refusal(CheckpointError, checkpoint.load, copied / "model")
