@@ -50,6 +50,17 @@ def test_own_manifests(esc, tmp_path, monkeypatch):
         prepare_manifests(tmp_path / "b", **given)
 
 
+def test_a_blank_caption_is_that_of_the_own_manifest(esc, tmp_path):
+    good, blank = tmp_path / "good.csv", tmp_path / "blank.csv"
+    esc50.prepare(esc, good, [2])
+    blank.write_text(good.read_text().replace(",dog,", ",,"))
+    for prepare in (prepare_manifests, prepare_captioned):
+        for train, valid in ((blank, good), (good, blank)):
+            said = r"blank\.csv: 1 clips without a caption, the first 2-200-A-0; give"
+            with pytest.raises(ManifestError, match=said):
+                prepare(tmp_path / "save", train_csv=train, valid_csv=valid)
+
+
 def test_manifests_are_made_once(esc, tmp_path, monkeypatch):
     made, prepare, own = [], esc50.prepare, tmp_path / "own.csv"
     prepare(esc, own, [2])

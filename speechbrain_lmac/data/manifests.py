@@ -23,6 +23,7 @@ DATA_ROOT = "$data_root"
 _SEPARATOR = " | "
 _BARS = r"(?<![^ ])(\|+)(?![^ ])"  # that stand alone
 _NAMED = 3  # of many missing files, how many an error names
+_REMEDY = "write it as README.md says, or with prepare.py of a recipe"
 
 
 def write_manifest(manifest: pd.DataFrame, path: str | Path) -> None:
@@ -70,8 +71,9 @@ def read_manifest(
     pd.DataFrame
         Rows whose audio file is there, ``wav`` filled in. ``duration`` holds
         floats, every other column strings. ManifestError when the file is
-        missing or not such a table, when an ID occurs twice, or when more than
-        ``max_missing`` of the audio files, or all of them, are missing.
+        missing or not such a table, when an ID occurs twice, when a clip has no
+        caption, or when more than ``max_missing`` of the audio files, or all of
+        them, are missing.
 
     Example
     -------
@@ -85,7 +87,7 @@ def read_manifest(
     >>> manifest.wav[0] == str(folder / "a.wav")
     True
     """
-    manifest = read_table(path, COLUMNS, "write it anew with prepare.py")
+    manifest = read_table(path, COLUMNS, _REMEDY)
     try:
         manifest["duration"] = manifest["duration"].astype(float)
     except ValueError as error:
@@ -98,11 +100,17 @@ def read_manifest(
             f"{path}: {len(twice)} rows repeat an ID, the first {twice.iloc[0]}; "
             "give each clip its own"
         )
+    blank = manifest["ID"][~manifest["caption"].map(captions).astype(bool)]
+    if len(blank):
+        raise ManifestError(
+            f"{path}: {len(blank)} clips without a caption, the first {blank.iloc[0]}; "
+            "give each of them one"
+        )
     if manifest["wav"].str.contains(DATA_ROOT, regex=False).any():
         if data_root is None:
             raise ManifestError(
-                f"{path}: its audio files lie below {DATA_ROOT}; say where with the "
-                "data folder"
+                f"{path}: its audio files lie below {DATA_ROOT}; say where with "
+                "data_root"
             )
         manifest["wav"] = manifest["wav"].str.replace(
             DATA_ROOT, str(data_root), regex=False
@@ -208,7 +216,7 @@ def _drop_missing(manifest, path, max_missing):
     there = manifest["wav"].map(os.path.isfile).astype(bool)
     gone = manifest["wav"][~there]
     if not len(manifest):
-        raise ManifestError(f"{path}: has no rows; write it anew with prepare.py")
+        raise ManifestError(f"{path}: has no rows; {_REMEDY}")
     if len(gone):
         named = ", ".join(gone[:_NAMED]) + ", ..." * (len(gone) > _NAMED)
         message = f"{path}: {len(gone)} of {len(manifest)} audio files are missing"
@@ -216,6 +224,6 @@ def _drop_missing(manifest, path, max_missing):
             logger.warning("%s: %s", message, ", ".join(gone))
         if len(gone) == len(manifest) or len(gone) > max_missing * len(manifest):
             raise ManifestError(
-                f"{message}: {named}; check the data folder or prepare it again"
+                f"{message}: {named}; check the paths or the data folder"
             )
     return manifest[there].reset_index(drop=True)

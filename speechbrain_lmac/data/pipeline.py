@@ -6,8 +6,7 @@ from torch.nn.functional import pad
 from torchaudio.functional import resample
 
 from speechbrain_lmac import audio
-from speechbrain_lmac.data.manifests import COLUMNS, captions, read_manifest
-from speechbrain_lmac.errors import ManifestError
+from speechbrain_lmac.data.manifests import COLUMNS, read_manifest
 
 
 class ClipReader:
@@ -102,12 +101,6 @@ def clip_dataset(manifest, reader, data_root=None):
         ManifestError for a manifest that cannot be used.
     """
     rows = read_manifest(manifest, data_root)
-    blank = rows["ID"][~rows["caption"].map(captions).astype(bool)]
-    if len(blank):
-        raise ManifestError(
-            f"{manifest}: {len(blank)} clips without a caption, the first "
-            f"{blank.iloc[0]}; give each of them one"
-        )
     # not by DynamicItemDataset.from_csv, which reads $5 in a caption as a placeholder
     dataset = DynamicItemDataset(rows[COLUMNS].set_index("ID").to_dict("index"))
     dataset.add_dynamic_item(reader, takes="wav", provides="sig")
