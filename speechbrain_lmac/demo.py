@@ -99,6 +99,7 @@ def main():
         models["the decoder trained a minute ago"] = options.trained
 
     def action():
+        """Explains by one decoder after the other."""
         for title, model in models.items():
             folder = options.out / ("shipped" if model == "mini" else "trained")
             print(f"\nA siren and a helicopter at 0 dB, explained by {title}:")

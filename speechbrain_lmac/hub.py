@@ -67,6 +67,7 @@ def answers():
     answered = threading.Event()
 
     def ask():
+        """Notes whether anything answers."""
         request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
         try:
             urllib.request.urlopen(request, timeout=SECONDS).close()

@@ -70,6 +70,7 @@ def explain(classifier, explainer, waveform, text):
     total = torch.zeros_like(text[0])
 
     def masks():
+        """Masks of the windows, in their order."""
         for batch in windows.batches(_windows_at_once(text)):
             pieces = windows.cut(waveform, batch).to(classifier.device)
             scene = hear_scene(classifier, classifier.stft(pieces).abs())

@@ -43,7 +43,18 @@ class STFT(nn.Module):
         return self.n_fft / 4
 
     def forward(self, waveform):
-        """Waveform [..., N] to a complex spectrogram [..., F, T], T = N // hop + 1."""
+        """Waveforms to complex spectrograms of T = N // hop + 1 frames.
+
+        Arguments
+        ---------
+        waveform : torch.Tensor
+            [..., N].
+
+        Returns
+        -------
+        torch.Tensor
+            [..., F, T].
+        """
         # a clip shorter than half a window cannot be reflected: extend it by silence
         pad = "reflect" if waveform.shape[-1] > self.n_fft // 2 else "constant"
         spectrum = torch.stft(

@@ -48,6 +48,7 @@ def run(arguments):
     hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
 
     def action():
+        """The training itself."""
         hparams = load_settings(hparams_file, overrides)
         train(hparams, hparams_file, run_opts, overrides)
 

@@ -56,10 +56,11 @@ class Windows:
             yield range(first, min(first + size, len(self.starts)))
 
     def cut(self, waveforms, batch):
-        """Samples [..., N] to a batch of windows [..., W, window].
+        """Samples of the clip to a batch of W windows.
 
-        Silence fills up the last frame. Windows of a batch are neighbours, so that they
-        lie in the stretch as all of them do in the clip.
+        [..., N] to [..., W, window]. Silence fills up the last frame. Windows of a
+        batch are neighbours, so that they lie in the stretch as all of them do in the
+        clip.
         """
         first, last = self.starts[batch[0]], self.starts[batch[-1]] + self._window
         stretch = waveforms[..., first * self._hop : last * self._hop]
@@ -68,12 +69,18 @@ class Windows:
         return split(F.pad(stretch, (0, missing)), window, overlap)
 
     def of(self, mask, batch):
-        """A mask of the clip [..., T] to those of a batch of windows [W, ..., T']."""
+        """A mask of the clip to those of a batch of W windows.
+
+        [..., T] to [W, ..., T'].
+        """
         firsts = [self.starts[index] for index in batch]
         return torch.stack([mask[..., i : i + self.frames] for i in firsts])
 
     def join(self, masks):
-        """Masks of all windows, [..., T'] each, as they come, to one mask [..., T]."""
+        """Masks of all windows, as they come, to one mask of the clip.
+
+        [..., T'] each to [..., T].
+        """
         return join(masks, self.total, self.overlap)
 
 

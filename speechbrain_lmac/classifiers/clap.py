@@ -44,7 +44,7 @@ class Window:
         self.start = int(torch.randint(spare + 1, (), generator=generator))
 
     def fill(self, values):
-        """Clips [..., T] to windows [..., 1001].
+        """Clips to windows of 1001 frames: the last axis is that of time.
 
         A clip of T frames lasts T - 1 hops: its last frame is centred where the next
         copy begins, so that the copies are T - 1 frames apart.

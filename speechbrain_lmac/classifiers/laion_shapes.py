@@ -28,6 +28,7 @@ def identify(found):
     """
 
     def has(prefix):
+        """Whether a name begins so."""
         return any(name.startswith(prefix) for name in found)
 
     for prefix, kind in _FOREIGN.items():

@@ -29,6 +29,7 @@ def once(prepare):
 
     @functools.wraps(prepare)
     def prepare_once(*args, **kwargs):
+        """Prepares, unless it has been done."""
         given = inspect.signature(prepare).bind(*args, **kwargs)
         given.apply_defaults()
         folder = Path(given.arguments["save_folder"])

@@ -45,6 +45,7 @@ def prepare_command(prepare, description, **choices):
         return 0
 
     def action():
+        """The preparing itself, and what came of it."""
         manifest = prepare(**vars(arguments))
         hours = manifest["duration"].sum() / 3600
         print(f"{arguments.output}: {len(manifest)} clips, {hours:.2f} hours")

@@ -141,6 +141,7 @@ def run(check, arguments, **defaults):
     device = run_opts.get("device") or infer_device()
 
     def action():
+        """The check itself."""
         given = defaults | _overrides(overrides)
         if "conditions" in given:
             raise ConfigError("conditions: checks are made of the clips as they are")

@@ -49,6 +49,7 @@ def run(arguments):
     hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
 
     def action():
+        """The evaluation itself."""
         hparams = load_settings(hparams_file, overrides)
         evaluate(hparams, hparams_file, run_opts, overrides)
 

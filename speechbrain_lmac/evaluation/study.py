@@ -171,6 +171,7 @@ def _maker(make, given):
     """From a classifier to an explainer, which gets what it asks for of ``given``."""
 
     def made(classifier):
+        """The explainer of a classifier."""
         return make(**settings.wanted(make, given | {"classifier": classifier}))
 
     return made

@@ -77,6 +77,7 @@ class InputGradient(SaliencyExplainer):
         masking = self.maskings[domain]
 
         def scaled(levels):
+            """Similarities to the prompt, times the temperature."""
             # noise may lead below silence
             energies = masking.expand(full * levels.clamp(min=0))
             embedding = self.classifier.encode(energies, domain).embedding
