@@ -5,6 +5,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from speechbrain_lmac.errors import ConfigError
+
 
 def write(path, data):
     """Writes a file in one step; folders on the way are made.
@@ -46,7 +48,7 @@ def opened(path):
     file object
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     # in the same folder, since a rename is atomic only within one file system
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
     try:
@@ -56,6 +58,30 @@ def opened(path):
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         os.unlink(temporary)
+        unnamed = isinstance(error, OSError) and error.filename in (None, temporary)
+        if unnamed and error.errno:  # a full disk: say of which file
+            error.filename = str(path)
         raise
+
+
+def make_folder(path):
+    """Makes a folder, and those on the way, where it is not there.
+
+    Arguments
+    ---------
+    path : str | Path
+        May be there.
+
+    Returns
+    -------
+    None
+        ConfigError where there can be no folder, as in ``/proc``.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:  # of a file that is read it would be a fault
+        raise ConfigError(
+            f"{path}: cannot be made ({error.strerror}); choose another folder"
+        ) from error

@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+from speechbrain_lmac import atomic
 from speechbrain_lmac.errors import ConfigError
 
 
@@ -30,7 +31,7 @@ class Journal:
 
     def __init__(self, folder, rank=0):
         self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        atomic.make_folder(self.folder)
         self.file = self.folder / f"{rank}.jsonl"
         self._mended = False
 
