@@ -16,7 +16,7 @@ ALL = slice(None)
 
 
 def similarities(embedding, bank):
-    """Cosine similarities [..., Q] of unit vectors [..., D] and [Q, D].
+    """Cosine similarities of sounds with sentences, all of them unit vectors.
 
     In float32 also under autocast: bfloat16 would round them to the second decimal.
 

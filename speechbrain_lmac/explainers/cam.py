@@ -41,7 +41,7 @@ class CAM(SaliencyExplainer):
         return F.interpolate(maps.float(), size, mode="bilinear", align_corners=False)
 
     def carry(self, maps, scene):
-        """Maps on the mel grid [..., M, T] to the grid of the mask."""
+        """Maps on the mel grid, of which M and T are the last axes, to the mask's."""
         if scene.domain == "mel":
             return maps
         return torch.einsum("...mt,fm->...ft", maps, self.bands)
