@@ -9,7 +9,8 @@ from speechbrain_lmac import weights
 from speechbrain_lmac.classifiers.base import ZeroShotClassifier
 from speechbrain_lmac.decoder import MaskDecoder
 from speechbrain_lmac.errors import ConfigError
-from speechbrain_lmac.evaluation import prompts, randomisation, ssim, training_sets
+from speechbrain_lmac.evaluation import prompts, randomisation, ssim
+from speechbrain_lmac.evaluation.frechet import frechet_distance
 from speechbrain_lmac.evaluation.study import Study
 from speechbrain_lmac.explainers.base import own_prompts
 from speechbrain_lmac.explainers.gradcam import GradCAM
@@ -266,7 +267,7 @@ def test_frechet_distance_of_known_gaussians():
     white = torch.linalg.solve_triangular(factor, draw.T, upper=False).T
     scale = torch.tensor([1.0, 2.0, 3.0, 0.5, 1.0, 1.0])
     shift = torch.tensor([3.0, 0.0, 0.0, 4.0, 0.0, 0.0])
-    distance = training_sets.frechet_distance
+    distance = frechet_distance
     assert distance(white, white) == pytest.approx(0, abs=1e-9)
     assert distance(white, white + shift) == pytest.approx(25)
     # of commuting covariances: the squared distance of the standard deviations
@@ -284,6 +285,6 @@ def test_frechet_distance_is_that_of_its_equation():
     c1, c2 = np.cov(a.T), np.cov(b.T)
     gap = ((a.mean(0) - b.mean(0)) ** 2).sum()
     expected = gap + np.trace(c1 + c2 - 2 * sqrtm(c1 @ c2).real)
-    assert training_sets.frechet_distance(one, other) == pytest.approx(expected)
+    assert frechet_distance(one, other) == pytest.approx(expected)
     few = torch.randn(3, 5)  # fewer than dimensions: singular, and still defined
-    assert training_sets.frechet_distance(few, few) == pytest.approx(0, abs=1e-6)
+    assert frechet_distance(few, few) == pytest.approx(0, abs=1e-6)

@@ -18,6 +18,7 @@ from speechbrain_lmac.evaluation import (
     panels,
     prompts,
     randomisation,
+    tables,
     training_sets,
 )
 from speechbrain_lmac.testing import short_training
@@ -120,15 +121,45 @@ def test_ablation_command(data, tmp_path):
 def test_training_sets_command(data, tmp_path):
     assert prompts.main(arguments(data, tmp_path, methods=["lmac_zs"])) == 0
     same = tmp_path / "sanity" / "clips.csv"
-    named = [f"same={same}:{data / 'one'}", f"half={same}@0.5"]
+    rows = pd.read_csv(same)
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(b"no sound")
+    damaged = tmp_path / "damaged.csv"
+    rows.assign(wav=rows["wav"].where(rows.index != 1, broken)).to_csv(
+        damaged, index=False
+    )
+    named = [f"same={same}:{data / 'one'}", f"half={same}@0.5", f"bad={damaged}"]
     assert training_sets.main(arguments(data, tmp_path, *named)) == 0
     values, text = written(tmp_path, "training_sets")
     values = values.set_index("set")
-    assert values["clips"].to_dict() == {"same": 4, "half": 2}
+    assert values["clips"].to_dict() == {"same": 4, "half": 2, "bad": 3}
     assert values.at["same", "FAD"] == pytest.approx(0, abs=1e-6)
     assert values.at["half", "FAD"] > 1e-6
     assert np.isfinite(values.at["same", "AD"]) and np.isnan(values.at["half", "AD"])
-    assert "| half | 2 |" in text
+    results = tmp_path / "sanity" / "training_sets" / "same" / "results.csv"
+    cells = [
+        tables.mean_cell(pd.read_csv(results)[name], 20, 1)
+        for name in ("AI", "AD", "AG", "FF", "FidIn", "MM")
+    ]
+    header = "| set | clips | FAD | AI ↑ | AD ↓ | AG ↑ | FF ↑ | FidIn ↑ | MM |"
+    lines = text.splitlines()
+    first = lines.index(header) + 2
+    assert lines[first].split(" | ")[3:] == [*cells[:-1], f"{cells[-1]} |"]
+    assert "[" in cells[1]
+    assert lines[first + 1].startswith("| half | 2 | ")
+    assert lines[first + 1].endswith(" - |" * 3)
+    # what was compared, and what could not be read
+    for said in named:
+        assert said.replace("=", " ", 1) in text
+    assert "Evaluation: 4 clips; 0 unreadable. same: 4 clips; 0 unreadable." in text
+    assert "bad: 3 clips; 1 unreadable; " in text and str(broken) in text
+
+
+def test_training_sets_without_a_decoder_have_their_distance_alone():
+    values = pd.DataFrame({"set": ["a"], "clips": [3], "FAD": [0.25]})
+    table = training_sets.summary(values, pd.DataFrame(), cell)
+    assert table.header == ["set", "clips", "FAD"]
+    assert table.rows == [["a", "3", "0.25"]]
 
 
 # ---- the tables, of values made by hand ----

@@ -21,43 +21,11 @@ from speechbrain_lmac.data.manifests import read_manifest
 from speechbrain_lmac.data.pipeline import ClipReader
 from speechbrain_lmac.errors import AudioInputError, ConfigError
 from speechbrain_lmac.evaluation import command
-from speechbrain_lmac.evaluation.tables import SHOWN, Table
+from speechbrain_lmac.evaluation.frechet import frechet_distance
+from speechbrain_lmac.evaluation.tables import SHOWN, Table, heading
 from speechbrain_lmac.explainers.base import hear
 
-
-def frechet_distance(one, other):
-    """Frechet distance of the Gaussians that fit two sets of vectors.
-
-    ``|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))``, Dowson and Landau, 1982; of audio
-    embeddings, K. Kilgour et al., "Frechet audio distance", 2019. Small sets make it
-    too large: compare sets of about the same size.
-
-    Arguments
-    ---------
-    one : torch.Tensor
-        [n, D], n > 1.
-    other : torch.Tensor
-        [m, D], m > 1.
-
-    Returns
-    -------
-    float
-        0 for the same mean and covariance.
-
-    Example
-    -------
-    >>> one = torch.tensor([[0.0, 0.0], [0.0, 2.0], [2.0, 0.0], [2.0, 2.0]])
-    >>> round(frechet_distance(one, one + 3), 6)
-    18.0
-    """
-    one, other = one.double().cpu(), other.double().cpu()
-    gap = (one.mean(0) - other.mean(0)).square().sum()
-    c1, c2 = (torch.cov(x.T).reshape(x.shape[1], -1) for x in (one, other))
-    # C1 C2 has the eigenvalues of the symmetric C1^(1/2) C2 C1^(1/2)
-    values, vectors = torch.linalg.eigh(c1)
-    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
-    shared = torch.linalg.eigvalsh(root @ c2 @ root).clamp(min=0).sqrt().sum()
-    return float((gap + c1.trace() + c2.trace() - 2 * shared).clamp(min=0))
+_NAMED = 10  # of many clips that cannot be read
 
 
 def parse(what):
@@ -108,16 +76,18 @@ def embed_manifest(manifest, classifier, share=1.0, seed=0, batch=16):
 
     Returns
     -------
-    torch.Tensor
+    embeddings : torch.Tensor
         Unit vectors [n, D]; clips that cannot be read are left out. ConfigError for
         less than two.
+    unreadable : list of str
+        What is wrong with those.
     """
     rows = read_manifest(manifest)
     rows = rows.sample(frac=share, random_state=seed).sort_index()
     seconds = classifier.window_seconds or 5.0
     repeat = classifier.repeats_short_clips
     reader = ClipReader(classifier.sample_rate, seconds, keep=False, repeat=repeat)
-    out, files = [], rows["wav"].tolist()
+    out, unreadable, files = [], [], rows["wav"].tolist()
     starts = range(0, len(files), batch)
     for start in tqdm(starts, Path(manifest).name, disable=None):
         waves = []
@@ -126,12 +96,13 @@ def embed_manifest(manifest, classifier, share=1.0, seed=0, batch=16):
                 waves.append(reader(file))
             except AudioInputError as error:
                 tqdm.write(f"left out: {error}", file=sys.stderr)
+                unreadable.append(str(error))
         if waves:
             magnitude = classifier.stft(torch.stack(waves).to(classifier.device)).abs()
             out.append(hear(classifier, magnitude).encoding.embedding)
     if sum(map(len, out)) < 2:
         raise ConfigError(f"{manifest}: fewer than two clips; take more of them")
-    return torch.cat(out)
+    return torch.cat(out), unreadable
 
 
 def measure(asked, sets):
@@ -146,9 +117,14 @@ def measure(asked, sets):
 
     Returns
     -------
-    pandas.DataFrame
+    values : pandas.DataFrame
         Columns ``set, clips, FAD``, and the means of ``SHOWN`` where a decoder is
         named.
+    rows : pandas.DataFrame
+        Those of ``results.csv`` of all decoders, with a column ``set``; empty without a
+        decoder.
+    counted : list of str
+        How many clips the evaluation and each set have, and which could not be read.
     """
     import pandas as pd
 
@@ -156,9 +132,14 @@ def measure(asked, sets):
     study = asked.study(methods=["lmac_zs"])
     seed, classifier = asked.hparams["seed"], study.classifier
     target = torch.cat([s.encoding.embedding for _, s in study.scenes("evaluation")])
-    rows = []
+    values, rows, counted = [], [], [f"Evaluation: {study.counted}"]
     for name, (file, share, folder) in sets.items():
-        own = embed_manifest(file, classifier, share, seed)
+        own, unreadable = embed_manifest(file, classifier, share, seed)
+        named = "".join(f"; {said}" for said in unreadable[:_NAMED])
+        named += "; ..." * (len(unreadable) > _NAMED)
+        counted.append(
+            f"{name}: {len(own)} clips; {len(unreadable)} unreadable{named}."
+        )
         row = {"set": name, "clips": len(own), "FAD": frechet_distance(own, target)}
         if folder:
             found = asked.results(
@@ -169,8 +150,37 @@ def measure(asked, sets):
                 curve_fractions=[],
             )
             row |= found[list(SHOWN)].mean().to_dict()
-        rows.append(row)
-    return pd.DataFrame(rows)
+            rows.append(found.assign(set=name))
+        values.append(row)
+    rows = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+    return pd.DataFrame(values), rows, counted
+
+
+def summary(values, rows, cell):
+    """A row for each training set.
+
+    Arguments
+    ---------
+    values : pandas.DataFrame
+        From :func:`measure`.
+    rows : pandas.DataFrame
+        From :func:`measure`.
+    cell : callable
+        From values to the text of their mean.
+
+    Returns
+    -------
+    Table
+    """
+    shown = [name for name in SHOWN if name in rows]
+    table = Table("Training sets", ["set", "clips", "FAD", *map(heading, shown)])
+    for name, clips, distance in values[["set", "clips", "FAD"]].itertuples(
+        index=False
+    ):
+        own = rows[rows["set"] == name] if shown else rows
+        cells = [cell(own[metric]) for metric in shown]
+        table.rows.append([name, str(clips), f"{distance:.3g}", *cells])
+    return table
 
 
 def plot(values):
@@ -205,12 +215,15 @@ def _check(asked):
     """The table over training sets, from the command line to the files."""
     if not asked.named:
         raise ConfigError("no training set is named: give NAME=FILE.csv, or several")
-    values = measure(asked, asked.named)
-    table = Table("Training sets", list(values.columns))
-    for _, row in values.iterrows():
-        figures = ["-" if x != x else f"{x:.3g}" for x in row[2:]]
-        table.rows.append([row["set"], str(row["clips"]), *figures])
-    notes = ["FAD: Frechet audio distance to the evaluation's clips, on unit vectors."]
+    values, rows, counted = measure(asked, asked.named)
+    table = summary(values, rows, asked.cell)
+    sets = ", ".join(f"{name} {what}" for name, what in asked.named.items())
+    notes = [
+        "FAD: Frechet audio distance to the evaluation's clips, on unit vectors of all "
+        "clips. Brackets: 95 % bootstrap intervals over the evaluation's clips.",
+        " ".join(counted),
+        f"Sets, as FILE[@SHARE][:FOLDER]: {sets}.",
+    ]
     drawn = {"training_sets": plot(values)}
     told = ("interpreter", "dataset", "folds", "clips", "template", "domains", "seed")
     asked.write("training_sets", values, [table], drawn, notes, told)
