@@ -7,7 +7,11 @@ import pytest
 from speechbrain_lmac.errors import ConfigError
 from speechbrain_lmac.evaluation import figures, published, tables
 from speechbrain_lmac.evaluation.settings import check_unchanged
-from speechbrain_lmac.evaluation.statistics import confidence_interval, paired_test
+from speechbrain_lmac.evaluation.statistics import (
+    confidence_interval,
+    figure_interval,
+    paired_test,
+)
 from speechbrain_lmac.metrics import METRICS
 
 CLIPS = 40
@@ -49,6 +53,33 @@ def test_intervals_repeat_and_have_defined_ends():
     assert confidence_interval(np.full(5, 2.0)) == (2, 2)
     assert confidence_interval(np.array([2.0])) is None
     assert confidence_interval(np.array([])) is None
+
+
+def test_the_interval_of_a_mean_is_one_of_the_figures():
+    draw = np.random.default_rng(2)
+    values = draw.normal(size=25)
+    rows = pd.DataFrame({"clip": [f"c{i}" for i in range(25)], "x": values})
+    found = figure_interval(lambda some: some["x"].mean(), rows, 200, seed=3)
+    assert found == pytest.approx(confidence_interval(values, 200, seed=3))
+    assert figure_interval(lambda some: some["x"].mean(), rows[:1]) is None
+
+
+def test_the_interval_of_a_correlation_is_fishers():
+    """Of pairs that clips have one each; with three a clip it does not shrink."""
+    draw = np.random.default_rng(4)
+    x = draw.normal(size=400)
+    y = 0.6 * x + 0.8 * draw.normal(size=400)
+    rows = pd.DataFrame({"clip": np.arange(400), "x": x, "y": y})
+
+    def correlation(some):
+        return np.corrcoef(some["x"], some["y"])[0, 1]
+
+    center = np.arctanh(correlation(rows))
+    expected = np.tanh(center + np.array([-1.96, 1.96]) / np.sqrt(397))
+    assert figure_interval(correlation, rows) == pytest.approx(expected, abs=0.02)
+    again = pd.concat([rows] * 3, ignore_index=True)
+    found = figure_interval(correlation, again)
+    assert found == pytest.approx(figure_interval(correlation, rows))
 
 
 def test_paired_test_is_exact_for_few_clips():
@@ -112,6 +143,17 @@ def test_one_clip_has_no_interval(rows):
     for table in tables.method_tables(one, "ESC-50", 100, 0):
         assert not any("[" in cell for cell in table.rows[0])
     assert tables.comparison(one, 100, 0).rows[0][-1] == "1"
+
+
+def test_a_figure_and_its_interval(rows):
+    def share(some):
+        return some["FF"].sum() / some["p"].sum()
+
+    own = rows[rows["method"] == "lmac_zs"]
+    low, high = figure_interval(share, own, 100, 0)
+    text = f"{share(own):.2f} [{low:.2f}, {high:.2f}]"
+    assert tables.figure_cell(share, own, 100, 0) == text and low < share(own) < high
+    assert tables.figure_cell(share, own[:1], 100, 0) == f"{share(own[:1]):.2f}"
 
 
 def test_comparison_takes_the_best_explainer_and_no_control(rows):

@@ -79,8 +79,15 @@ def test_prompts_command(data, tmp_path):
     values, text = written(tmp_path, "prompts")
     assert len(values) == 2 * 3 * 4
     assert set(values["prompt"]) == set(prompts.ROLES)
-    r = prompts.correlation(values[values["method"] == "gradcam"])
-    assert f"| GradCAM | {r:.2f} |" in text and "| LMAC-ZS | second |" in text
+    own = values[values["method"] == "gradcam"]
+    figures = prompts.correlation, prompts.energy_ratio
+    r, ratio = (tables.figure_cell(figure, own, 20, 1) for figure in figures)
+    assert r.count("[") == ratio.count("[") == 1
+    assert (
+        f"| GradCAM | {r} | " in text
+        and f" | {ratio} |" in text
+        and "| LMAC-ZS | second |" in text
+    )
     assert "4 clips" in text
 
 
@@ -116,6 +123,9 @@ def test_ablation_command(data, tmp_path):
             by.loc[method, metric].mean(), rel=0.01, abs=1e-3
         )
     assert one[header.index("SI-SDRi (dB)")] != "-"
+    own = values[values["decoder"] == "one"]
+    expected = tables.figure_cell(prompts.correlation, own, 20, 1)
+    assert one[header.index("correlation")] == expected and "[" in expected
 
 
 def test_training_sets_command(data, tmp_path):
@@ -178,6 +188,10 @@ def cell(values):
     return f"{np.mean(values):.4f}"
 
 
+def figure_cell(figure, rows):
+    return f"{figure(rows):.2f}"
+
+
 def prompted(column):
     """What :func:`prompts.measure` finds for two whom the column names."""
     clips = np.repeat(["b", "a", "c"], len(ASKED))
@@ -194,7 +208,7 @@ def prompted(column):
 
 
 def test_prompt_tables():
-    follow, test = prompts.summaries(prompted("method"), cell)
+    follow, test = prompts.summaries(prompted("method"), cell, figure_cell)
     ranks = [np.argsort(np.argsort(values)) for values in (MEANS, SIMILARITY)]
     pearson, spearman = np.corrcoef(MEANS, SIMILARITY)[0, 1], np.corrcoef(ranks)[0, 1]
     assert follow.header == [
@@ -227,7 +241,7 @@ def test_ablation_table(localised):
     rows = pd.DataFrame(figures, columns=metrics)
     rows["decoder"], rows["condition"], pairs = zip(*about, strict=True)
     rows["method"], rows["clip"] = zip(*pairs, strict=True)
-    table = ablation.summary(rows, prompted("decoder"), cell)
+    table = ablation.summary(rows, prompted("decoder"), cell, figure_cell)
     follows = f"{np.corrcoef(MEANS, SIMILARITY)[0, 1]:.2f}"
     assert len(table.rows) == 2
     for i, (decoder, larger, r) in enumerate(

@@ -55,7 +55,7 @@ def measure(asked, exports):
     return pd.concat(rows, ignore_index=True), pd.concat(values, ignore_index=True)
 
 
-def summary(rows, values, cell):
+def summary(rows, values, cell, figure_cell):
     """A row for each decoder.
 
     Arguments
@@ -66,6 +66,8 @@ def summary(rows, values, cell):
         From :func:`measure`.
     cell : callable
         From values to the text of their mean.
+    figure_cell : callable
+        From a figure of rows, and rows, to its text.
 
     Returns
     -------
@@ -88,7 +90,7 @@ def summary(rows, values, cell):
         less = wrong["MM"].reindex(first.index) + prompts.ALIKE
         larger = (first["MM"] > less).astype(float)
         cells += [cell(larger), cell(first["energy"]), cell(wrong["energy"])]
-        cells += [f"{prompts.correlation(asked):.2f}"]
+        cells += [figure_cell(prompts.correlation, asked)]
         gain = mixed.loc[["lmac_zs"]].get("SI-SDRi")
         table.rows.append([name, *cells, "-" if gain is None else cell(gain)])
     return table
@@ -140,13 +142,14 @@ def _check(asked):
     if not asked.named:
         raise ConfigError("no decoder is named: give NAME=FOLDER, one or several")
     rows, values = measure(asked, asked.named)
-    table = summary(rows, values, asked.cell)
+    table = summary(rows, values, asked.cell, asked.figure_cell)
     prompted = values.groupby(["decoder", "clip"]).size().max()
     folders = ", ".join(f"{name} {folder}" for name, folder in asked.named.items())
     notes = [
         f"Constant: the same mean everywhere. Energy: share of the clip's that masks "
         f"of the predicted and of a wrong prompt keep. Correlation of mask mean and "
-        f"similarity over {prompted} prompts a clip.",
+        f"similarity over {prompted} prompts a clip. Brackets: 95 % bootstrap "
+        "intervals over clips.",
         f"{values['clip'].nunique()} clips. Decoders: {folders}.",
     ]
     told = ("dataset", "folds", "clips", "template", "domains", "seed")

@@ -116,6 +116,11 @@ class Command:
         samples, seed = self.hparams["bootstrap_samples"], self.hparams["seed"]
         return tables.mean_cell(values, samples, seed)
 
+    def figure_cell(self, figure, rows):
+        """A figure of rows and its 95 % interval over clips, as text."""
+        samples, seed = self.hparams["bootstrap_samples"], self.hparams["seed"]
+        return tables.figure_cell(figure, rows, samples, seed)
+
 
 def run(check, arguments, **defaults):
     """A check as a command.

@@ -10,6 +10,7 @@ and prompt (the paper's scatter of both), and a wrong prompt should keep little.
 """
 
 import sys
+from functools import partial
 
 import torch
 
@@ -150,7 +151,27 @@ def correlation(values, kind="pearson"):
     return float(values["MM"].corr(values["similarity"], method=kind))
 
 
-def summaries(values, cell):
+def energy_ratio(values):
+    """What masks of wrong prompts keep, as a share of what predicted ones do.
+
+    Arguments
+    ---------
+    values : pandas.DataFrame
+        Of one method, from :func:`measure`.
+
+    Returns
+    -------
+    float
+        Of the means over clips.
+    """
+    wrong, predicted = (
+        values["energy"][values["prompt"] == role].mean()
+        for role in (ROLES[2], ROLES[0])
+    )
+    return float(wrong / max(predicted, 1e-12))
+
+
+def summaries(values, cell, figure_cell):
     """The prompt test, and how well each method follows its prompt.
 
     Arguments
@@ -159,6 +180,8 @@ def summaries(values, cell):
         From :func:`measure`.
     cell : callable
         From values to the text of their mean.
+    figure_cell : callable
+        From a figure of rows, and rows, to its text.
 
     Returns
     -------
@@ -170,13 +193,12 @@ def summaries(values, cell):
     header = ["method", "Pearson", "Spearman", "energy kept, wrong / predicted"]
     follow = Table("Mask mean against similarity, over all pairs", header)
     for name, rows in values.groupby("method", sort=False):
-        label, energy = METHODS.get(name, name), rows.groupby("prompt")["energy"].mean()
+        label = METHODS.get(name, name)
         for role in ROLES:
             own = rows[rows["prompt"] == role]
             test.rows.append([label, role, *[cell(own[c]) for c in columns]])
-        ratio = energy["wrong"] / max(energy["predicted"], 1e-12)
-        figures = [correlation(rows), correlation(rows, "spearman"), ratio]
-        follow.rows.append([label, *[f"{x:.2f}" for x in figures]])
+        figures = correlation, partial(correlation, kind="spearman"), energy_ratio
+        follow.rows.append([label, *[figure_cell(f, rows) for f in figures]])
     return [follow, test]
 
 
@@ -218,8 +240,8 @@ def _check(asked):
     """The prompt test, from the command line to the files."""
     study = asked.study()
     values = measure(study, seed=asked.hparams["seed"])
-    notes = [study.counted]
-    tables = summaries(values, asked.cell)
+    notes = [f"Brackets: 95 % bootstrap intervals over clips. {study.counted}"]
+    tables = summaries(values, asked.cell, asked.figure_cell)
     asked.write("prompts", values, tables, {"prompts": plot(values)}, notes)
 
 

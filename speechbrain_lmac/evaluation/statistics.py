@@ -1,4 +1,4 @@
-"""How sure a mean over clips is, and whether two methods differ."""
+"""How sure a figure over clips is, and whether two methods differ."""
 
 import numpy as np
 
@@ -28,13 +28,55 @@ def confidence_interval(values, samples=2000, seed=0, level=0.95):
     >>> low < 0.5 < high, confidence_interval(np.array([3.0]))
     (True, None)
     """
+    return _percentiles(np.asarray(values, dtype=float), np.mean, samples, seed, level)
+
+
+def figure_interval(figure, rows, samples=2000, seed=0, level=0.95):
+    """Percentile bootstrap of any figure over clips, each with all of its rows.
+
+    Arguments
+    ---------
+    figure : callable
+        From rows to a number.
+    rows : pandas.DataFrame
+        With a column ``clip``.
+    samples : int
+        Resamples of the clips.
+    seed : int
+        As for :func:`confidence_interval`, of whose mean it gives the interval.
+    level : float
+        Coverage.
+
+    Returns
+    -------
+    tuple of float, or None
+        Lower and upper end; None for fewer than two clips.
+
+    Example
+    -------
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame({"clip": list("aabb"), "x": [0.0, 2.0, 1.0, 3.0]})
+    >>> figure_interval(lambda some: some["x"].mean(), rows)
+    (1.0, 2.0)
+    """
+    places = list(rows.groupby("clip", sort=False).indices.values())
+
+    def of_clips(drawn):
+        """The figure of some clips, of which some are there several times."""
+        return figure(rows.iloc[np.concatenate([places[i] for i in drawn])])
+
+    return _percentiles(np.arange(len(places)), of_clips, samples, seed, level)
+
+
+def _percentiles(values, statistic, samples, seed, level):
+    """Ends of the interval of a statistic of values [n]; None where n is below 2."""
     if len(values) < 2:
         return None
     from scipy.stats import bootstrap
 
     interval = bootstrap(
-        (np.asarray(values, dtype=float),),
-        np.mean,
+        (values,),
+        statistic,
         n_resamples=samples,
         batch=500,
         confidence_level=level,

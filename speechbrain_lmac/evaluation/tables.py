@@ -3,7 +3,11 @@
 from dataclasses import dataclass, field
 
 from speechbrain_lmac.evaluation import published
-from speechbrain_lmac.evaluation.statistics import confidence_interval, paired_test
+from speechbrain_lmac.evaluation.statistics import (
+    confidence_interval,
+    figure_interval,
+    paired_test,
+)
 from speechbrain_lmac.metrics import FURTHER, METRICS
 
 METHODS = {
@@ -122,6 +126,30 @@ def mean_cell(values, samples, seed):
     interval = confidence_interval(values, samples, seed)
     cell = f"{values.mean():.3g}"
     return cell + (f" [{interval[0]:.3g}, {interval[1]:.3g}]" if interval else "")
+
+
+def figure_cell(figure, rows, samples, seed):
+    """A figure that is no mean, and its 95 % interval over clips, as text.
+
+    Arguments
+    ---------
+    figure : callable
+        From rows to a number.
+    rows : pandas.DataFrame
+        With a column ``clip``.
+    samples : int
+        Resamples of the bootstrap.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    str
+        Without an interval for a single clip.
+    """
+    interval = figure_interval(figure, rows, samples, seed)
+    cell = f"{figure(rows):.2f}"
+    return cell + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
 
 
 def method_tables(rows, dataset, samples, seed):
