@@ -18,8 +18,9 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import ruamel.yaml
 
-from speechbrain_lmac.evaluation.tables import METHODS
+from speechbrain_lmac.evaluation.tables import METHODS, mean_cell
 
 ROOT = Path(__file__).resolve().parents[1]
 EVALUATE = (
@@ -81,6 +82,9 @@ SECTIONS = {
 }
 # columns of the first table, and whether more is better
 SHOWN = {"AI": True, "AD": False, "AG": True, "FidIn": True}
+SURE = ("AI", "AD")  # of which the first table has the intervals
+# of the bootstrap, as in the sections' own tables: no command has others
+SETTINGS = ruamel.yaml.YAML().load(ROOT / "hparams" / "evaluate.yaml")
 TAKEN = "taken.json"
 MINI = ROOT / "speechbrain_lmac" / "pretrained" / "mini"
 SHIPPED = {
@@ -98,8 +102,9 @@ seed 1. Brackets are 95 % bootstrap intervals over clips.
 
 ## At a glance: LMAC-ZS / the best of the other explainers
 
-Bold where LMAC-ZS is ahead. In `two_sources` the prompt is the clip's label: Fid-In is
-the share of clips whose masked sound is taken for that class."""
+Bold where LMAC-ZS is ahead. AI and AD have their intervals, the sections those of all
+figures. In `two_sources` the prompt is the clip's label: Fid-In is the share of clips
+whose masked sound is taken for that class."""
 
 CONTROLS = """\
 LMAC-ZS / the best of the controls but all ones (`control_ideal` knows the sources):"""
@@ -160,23 +165,30 @@ def at_a_glance(output, controls=False):
         for (condition, domain), part in values.groupby(
             ["condition", "domain"], sort=False
         ):
-            means = part.groupby("method")[[*SHOWN]].mean()
-            ours, others = means.loc["lmac_zs"], means.drop("lmac_zs")
-            cells = [
-                beside(ours[metric], others[metric], more)
-                for metric, more in SHOWN.items()
-            ]
+            cells = [beside(part, metric) for metric in SHOWN]
             clips = str(part["clip"].nunique())
             rows.append([title, condition, domain, clips, *cells])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def beside(ours, others, more):
+def beside(rows, metric):
     """Ours, bold where it is better than the best of the others, and that one."""
+    values = dict(list(rows.groupby("method")[metric]))
+    means = pd.Series({name: own.mean() for name, own in values.items()})
+    others, more = means.drop("lmac_zs"), SHOWN[metric]
     best = others.idxmax() if more else others.idxmin()
-    ahead = ours > others[best] if more else ours < others[best]
-    first = f"**{ours:.3g}**" if ahead else f"{ours:.3g}"
-    return f"{first} / {others[best]:.3g} ({METHODS.get(best, best)})"
+    ours, theirs = means["lmac_zs"], means[best]
+    samples, seed = SETTINGS["bootstrap_samples"], SETTINGS["seed"]
+    cells = {
+        name: mean_cell(values[name], samples, seed).split(" ", 1)
+        if metric in SURE
+        else [f"{means[name]:.3g}"]
+        for name in ("lmac_zs", best)
+    }
+    if ours > theirs if more else ours < theirs:
+        cells["lmac_zs"][0] = f"**{cells['lmac_zs'][0]}**"
+    first, second = map(" ".join, cells.values())
+    return f"{first} / {second} ({METHODS.get(best, best)})"
 
 
 def write(output, file):

@@ -3,10 +3,15 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from speechbrain_lmac.evaluation import tables
+from speechbrain_lmac.settings import load_settings
+
 ROOT = Path(__file__).resolve().parents[1]
+EVALUATE = ROOT / "hparams" / "evaluate.yaml"
 
 
 @pytest.fixture
@@ -63,12 +68,44 @@ def test_what_is_done_is_not_run_again(script, run, tmp_path):
         assert script.taken(tmp_path / "prompts") is None
 
 
-def test_beside(script):
-    others = pd.Series({"a": 3.0, "b": 5.0})
-    assert script.beside(6.0, others, more=True) == "**6** / 5 (b)"
-    assert script.beside(5.0, others, more=True) == "5 / 5 (b)"
-    assert script.beside(2.5, others, more=False) == "**2.5** / 3 (a)"
-    assert script.beside(4.0, others, more=False) == "4 / 3 (a)"
+@pytest.mark.parametrize(
+    ("metric", "ours", "expected"),
+    [
+        ("AG", 6.0, "**6** / 5 (b)"),
+        ("AG", 5.0, "5 / 5 (b)"),
+        ("AD", 2.5, "**2.5** / 3 (a)"),
+        ("AD", 4.0, "4 / 3 (a)"),
+    ],
+)
+def test_beside(script, metric, ours, expected):
+    """The best of the others, by the metric's direction; of one clip no interval."""
+    rows = {"method": ["lmac_zs", "a", "b"], metric: [ours, 3.0, 5.0]}
+    assert script.beside(pd.DataFrame(rows), metric) == expected
+
+
+def test_intervals_are_those_of_the_sections(script):
+    """What the tables of evaluate.py say, by its own settings."""
+    draw = np.random.default_rng(0)
+    rows = pd.DataFrame({"clip": range(60), "condition": "in_domain", "domain": "mel"})
+    rows = pd.concat([rows.assign(method=name) for name in ("lmac_zs", "gradcam")])
+    rows["p"], rows["FF"] = 1.0, 0.0
+    for metric in script.SHOWN:
+        rows[metric] = draw.uniform(0, 100, len(rows))
+    hparams = load_settings(EVALUATE, {"data_folder": "none"})
+    samples, seed = hparams["bootstrap_samples"], hparams["seed"]
+    (table,) = tables.method_tables(rows, "none", samples, seed)
+    for metric in script.SHOWN:
+        column = table.header.index(tables.heading(metric))
+        ours, theirs = (row[column] for row in table.rows)
+        cell = script.beside(rows, metric).replace("**", "")
+        if metric not in ("AI", "AD"):
+            ours, theirs = ours.split()[0], theirs.split()[0]
+        assert cell == f"{ours} / {theirs} (GradCAM)"
+    assert not any(
+        f"--{key}" in c
+        for _, c, _ in script.SECTIONS.values()
+        for key in ("seed", "bootstrap_samples")
+    )
 
 
 def test_results(script, run, tmp_path):
@@ -90,11 +127,15 @@ def test_results(script, run, tmp_path):
     (folder / "table.md").write_text("# one setting\n\n## a table\n\n| a |\n")
     script.write(tmp_path, tmp_path / "RESULTS.md")
     text = (tmp_path / "RESULTS.md").read_text()
-    cells = "**50** / 0 (GradCAM) | **2** / 5 (GradCAM) | **20** / 2 (GradCAM)"
+    cells = (
+        "**50** [0, 100] / 0 [0, 0] (GradCAM) | **2** [1, 3] / 5 [1, 9] (GradCAM) | "
+        "**20** / 2 (GradCAM)"
+    )
     row = f"| ESC-50 | in_domain | stft | 2 | {cells} | 0.5 / 1 (GradCAM) |"
     assert row in text.splitlines()
     cells = (
-        "50 / 50 (other) | **2** / 7 (other) | **20** / 0 (other) | **0.5** / 0 (other)"
+        "50 [0, 100] / 50 [0, 100] (other) | **2** [1, 3] / 7 [7, 7] (other) | "
+        "**20** / 0 (other) | **0.5** / 0 (other)"
     )
     controls = cells.replace("(other)", "(control_other)")
     assert f"| ESC-50 | in_domain | stft | 2 | {controls} |" in text.splitlines()
