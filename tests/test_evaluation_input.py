@@ -13,7 +13,7 @@ from speechbrain_lmac import audio, checkpoint
 from speechbrain_lmac.classifiers.mini import Mini
 from speechbrain_lmac.decoder import MaskDecoder
 from speechbrain_lmac.errors import ConfigError
-from speechbrain_lmac.evaluation import runner, settings
+from speechbrain_lmac.evaluation import command, runner, settings
 from speechbrain_lmac.evaluation.clips import load_clips
 from speechbrain_lmac.evaluation.study import Study
 from speechbrain_lmac.interpreter import LMACZSInterpreter
@@ -62,6 +62,23 @@ def test_bad_input_is_one_line(command_line, tmp_path, capsys, given, said):
     lines = capsys.readouterr().err.splitlines()
     errors = [line for line in lines if line.startswith("error: ")]
     assert len(errors) == 1 and said in errors[0]
+
+
+@pytest.mark.parametrize(
+    "given", ["{}", "'{}'", "{}, isn't it", "the sound of {}", '"{}"']
+)
+def test_a_template_is_given_with_and_without_quotes(command_line, tmp_path, given):
+    """``{}`` at its beginning is no map of yaml; the record has it as it was meant."""
+    arguments = command_line(tmp_path / "run", template=given, clips=1)
+    assert runner.run(arguments) == 0
+    yaml = (tmp_path / "run" / "hyperparams.yaml").read_text()
+    meant = given.strip("'\"")
+    assert settings.plain(yaml)["template"] == meant
+    assert f", template {meant}," in (tmp_path / "run" / "table.md").read_text()
+    seen = []
+    kept = [option for option in arguments if not option.startswith("--conditions")]
+    assert command.run(seen.append, kept) == 0
+    assert seen[0].hparams["template"] == meant
 
 
 @pytest.mark.parametrize(

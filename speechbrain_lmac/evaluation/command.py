@@ -158,7 +158,7 @@ def run(check, arguments, **defaults):
 def _overrides(text):
     """SpeechBrain's overrides by name."""
     try:
-        return dict(ruamel.yaml.YAML().load(text) or {})
+        return dict(ruamel.yaml.YAML().load(settings.quoted_template(text)) or {})
     except YAMLError as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"options: {reason}; check their brackets") from error

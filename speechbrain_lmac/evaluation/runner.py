@@ -47,6 +47,7 @@ def run(arguments):
         Exit code: 0, or 2 after bad input, which is told in one line.
     """
     hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
+    overrides = settings.quoted_template(overrides)
 
     def action():
         """The evaluation itself."""

@@ -4,6 +4,7 @@ import inspect
 import json
 import logging
 import platform
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -175,6 +176,33 @@ def wanted(maker, parts):
     known = set(inspect.signature(maker).parameters)
     known -= set(getattr(maker, "keywords", {}))
     return {name: part for name, part in parts.items() if name in known}
+
+
+def quoted_template(overrides):
+    """Quotes a template that begins with ``{}``, which yaml would take for a map.
+
+    Arguments
+    ---------
+    overrides : str
+        As ``speechbrain.parse_arguments`` returns them: a line for each key.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> print(quoted_template("seed: 2\\ntemplate: {} outside\\nexplainers: {}"))
+    seed: 2
+    template: '{} outside'
+    explainers: {}
+    """
+    return re.sub(
+        r"^template: (\{\}.*)$",
+        lambda found: "template: '" + found[1].replace("'", "''") + "'",
+        overrides,
+        flags=re.MULTILINE,
+    )
 
 
 def prompts(template, classes):
