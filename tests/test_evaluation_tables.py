@@ -30,6 +30,7 @@ def rows():
             row |= {"FF": level + better, "p": 0.8, "similarity": level, "seconds": 0.1}
             row |= {"AD": 40 * level - 10 * better, "share": np.nan}
             about = {"clip": f"c{clip}", "method": method}
+            about |= {"predicted": "rain", "explained": "rain"}
             table.append(about | {"condition": "in_domain", "domain": "stft"} | row)
     return pd.DataFrame(table)
 
@@ -208,6 +209,15 @@ def test_scatter_says_the_correlation(rows):
     titles = [axis.get_title() for axis in figure.axes]
     assert "LMAC-ZS, r = 1.00" in titles
     assert "GradCAM" in titles  # of a constant there is none
+
+
+@pytest.mark.parametrize(
+    ("explained", "said"),
+    [("rain", "predicted prompts alone"), ("wind", "prompts of the labels alone")],
+)
+def test_scatter_says_of_which_prompts_it_is(rows, explained, said):
+    figure = figures.scatter_figure(rows.assign(explained=explained), "speech, mel")
+    assert figure.get_suptitle() == f"speech, mel: {said}"
 
 
 # ---- settings ----

@@ -96,6 +96,9 @@ def curve_figure(curves, title):
 def scatter_figure(rows, title):
     """A panel for each method: mask mean against the prompt's similarity, by clip.
 
+    Each clip has one prompt, and the title says which: over these alone similarity
+    hardly varies. Right and wrong prompts are in the figure of ``prompts``.
+
     Arguments
     ---------
     rows : pandas.DataFrame
@@ -109,6 +112,9 @@ def scatter_figure(rows, title):
     """
     methods = list(rows["method"].unique())
     wide = min(4, len(methods))
+    predicted = (rows["explained"] == rows["predicted"]).all()
+    prompts = "predicted prompts alone" if predicted else "prompts of the labels alone"
+    title = f"{title}: {prompts}"
     figure, axes = _panels(-(-len(methods) // wide), wide, title)
     for axis, method in zip(axes.flat, methods, strict=False):
         own = rows[rows["method"] == method]
