@@ -9,10 +9,11 @@ import torch
 import torch.nn.functional as F
 
 from speechbrain_lmac.classifiers.base import AudioEncoding
-from speechbrain_lmac.explainers.base import Memory, hear
+from speechbrain_lmac.explainers.base import hear
 from speechbrain_lmac.explainers.gradcam import GradCAM
 from speechbrain_lmac.explainers.gradcam_plusplus import GradCAMPlusPlus
 from speechbrain_lmac.explainers.gscorecam import GScoreCAM
+from speechbrain_lmac.explainers.memory import Memory
 from speechbrain_lmac.explainers.scorecam import ScoreCAM, unit_range
 from speechbrain_lmac.masking import Masking
 from speechbrain_lmac.spectrogram import band_interpolation

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from speechbrain_lmac.evaluation import measure
-from speechbrain_lmac.explainers.base import Memory, Scene, hear
+from speechbrain_lmac.explainers.base import Scene, hear
 from speechbrain_lmac.explainers.gradcam import GradCAM
 from speechbrain_lmac.explainers.gradcam_plusplus import GradCAMPlusPlus
 from speechbrain_lmac.explainers.gscorecam import GScoreCAM
+from speechbrain_lmac.explainers.memory import Memory
 from speechbrain_lmac.testing import random_classifier
 
 METHODS = (GradCAM, GradCAMPlusPlus, GScoreCAM)

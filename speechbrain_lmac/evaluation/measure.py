@@ -7,8 +7,9 @@ import torch
 
 from speechbrain_lmac.evaluation import settings
 from speechbrain_lmac.evaluation.columns import Columns
-from speechbrain_lmac.explainers.base import Scene, clock, hear
+from speechbrain_lmac.explainers.base import Scene, hear
 from speechbrain_lmac.explainers.controls import IdealMask, OtherClip
+from speechbrain_lmac.explainers.memory import clock
 from speechbrain_lmac.masking import Masking
 
 _NEEDS = {OtherClip: "other", IdealMask: "sources"}
