@@ -75,7 +75,7 @@ def checkpoints(output):
 def test_losses_and_metrics_are_logged(trained):
     log = [figures(line) for line in lines(trained)]
     assert [entry["epoch"] for entry in log] == [1, 2]
-    terms = "match sparsity foreign bank confidence removal loudness".split()
+    terms = "match sparsity foreign bank confidence order removal loudness".split()
     for entry in log:
         assert all(math.isfinite(value) for value in entry.values())
         for split in ("train", "valid"):

@@ -13,6 +13,7 @@ class GradCAM(GradientWeighted):
 
     Example
     -------
+    >>> import torch
     >>> from speechbrain_lmac.explainers.base import hear
     >>> from speechbrain_lmac.testing import random_classifier
     >>> classifier = random_classifier()
