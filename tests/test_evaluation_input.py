@@ -13,7 +13,7 @@ from speechbrain_lmac import audio, checkpoint
 from speechbrain_lmac.classifiers.mini import Mini
 from speechbrain_lmac.decoder import MaskDecoder
 from speechbrain_lmac.errors import ConfigError
-from speechbrain_lmac.evaluation import command, runner, settings
+from speechbrain_lmac.evaluation import command, provenance, runner
 from speechbrain_lmac.evaluation.clips import load_clips
 from speechbrain_lmac.evaluation.study import Study
 from speechbrain_lmac.interpreter import LMACZSInterpreter
@@ -73,7 +73,7 @@ def test_a_template_is_given_with_and_without_quotes(command_line, tmp_path, giv
     assert runner.run(arguments) == 0
     yaml = (tmp_path / "run" / "hyperparams.yaml").read_text()
     meant = given.strip("'\"")
-    assert settings.plain(yaml)["template"] == meant
+    assert provenance.plain(yaml)["template"] == meant
     assert f", template {meant}," in (tmp_path / "run" / "table.md").read_text()
     seen = []
     kept = [option for option in arguments if not option.startswith("--conditions")]
@@ -253,11 +253,13 @@ def test_a_decoder_of_another_grid(command_line, evaluated, tmp_path, capsys, tr
 def test_versions_that_a_run_goes_on_under_are_kept(tmp_path, monkeypatch, caplog):
     file = tmp_path / "versions.json"
     for torch_version in ("1", "1", "2", "2", "3", "1"):
-        monkeypatch.setattr(settings, "versions", lambda v=torch_version: {"torch": v})
-        settings.write_versions(file)
+        monkeypatch.setattr(
+            provenance, "versions", lambda v=torch_version: {"torch": v}
+        )
+        provenance.write_versions(file)
     later = [{"torch": "2"}, {"torch": "3"}]
     assert json.loads(file.read_text()) == {"torch": "1", "later": later}
     assert caplog.text.count("goes on under another torch") == 2
     file.write_text("{")
-    settings.write_versions(file)
+    provenance.write_versions(file)
     assert json.loads(file.read_text()) == {"torch": "1"}

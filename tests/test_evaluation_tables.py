@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from speechbrain_lmac.errors import ConfigError
-from speechbrain_lmac.evaluation import figures, published, tables
-from speechbrain_lmac.evaluation.settings import check_unchanged
+from speechbrain_lmac.evaluation import figures, published, rendering, tables
+from speechbrain_lmac.evaluation.provenance import check_unchanged
 from speechbrain_lmac.evaluation.statistics import (
     confidence_interval,
     figure_interval,
@@ -171,8 +171,10 @@ def test_comparison_takes_the_best_explainer_and_no_control(rows):
 
 
 def test_latex_is_escaped():
-    table = tables.Table("50 % & more", ["method", "AI ↑"], [["control_ones", "5_0"]])
-    text = tables.latex(table, "a_b")
+    table = rendering.Table(
+        "50 % & more", ["method", "AI ↑"], [["control_ones", "5_0"]]
+    )
+    text = rendering.latex(table, "a_b")
     assert r"\caption{a\_b. 50 \% \& more.}" in text
     assert r"method & AI $\uparrow$ \\" in text and r"control\_ones & 5\_0 \\" in text
     assert r"\begin{tabular}{lr}" in text

@@ -8,7 +8,7 @@ import torch
 
 from speechbrain_lmac import audio
 from speechbrain_lmac.data.manifests import COLUMNS, read_manifest
-from speechbrain_lmac.evaluation.settings import plain
+from speechbrain_lmac.evaluation.provenance import plain
 from speechbrain_lmac.testing import random_interpreter
 
 

@@ -13,7 +13,8 @@ import sys
 
 from speechbrain_lmac.errors import ConfigError
 from speechbrain_lmac.evaluation import command, prompts
-from speechbrain_lmac.evaluation.tables import SHOWN, Table, heading
+from speechbrain_lmac.evaluation.rendering import Table
+from speechbrain_lmac.evaluation.tables import SHOWN, heading
 
 WRONG = 8  # wrong prompts of each clip in the histograms, where there are as many
 

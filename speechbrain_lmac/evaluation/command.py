@@ -21,7 +21,7 @@ from speechbrain.utils.distributed import infer_device
 
 from speechbrain_lmac import __version__, atomic
 from speechbrain_lmac.errors import ConfigError, exit_code
-from speechbrain_lmac.evaluation import figures, runner, settings, tables
+from speechbrain_lmac.evaluation import figures, rendering, runner, settings, tables
 from speechbrain_lmac.evaluation.study import Study
 from speechbrain_lmac.settings import load_settings
 
@@ -105,7 +105,7 @@ class Command:
         known = self.hparams | {"folds": settings.folds(self.hparams)}
         told = ", ".join(f"{key} {known[key]}" for key in told)
         made = f"speechbrain-lmac {__version__}, torch {torch.__version__}; {told}."
-        parts = [*map(tables.markdown, summary), *notes, made]
+        parts = [*map(rendering.markdown, summary), *notes, made]
         atomic.write(self.folder / f"{name}.md", "\n\n".join(parts) + "\n")
         for stem, figure in drawn.items():
             figures.save(figure, self.folder / stem)

@@ -10,7 +10,8 @@ import sys
 import textwrap
 
 from speechbrain_lmac.evaluation import command, prompts
-from speechbrain_lmac.evaluation.tables import METHODS, Table
+from speechbrain_lmac.evaluation.rendering import Table
+from speechbrain_lmac.evaluation.tables import METHODS
 
 
 def draw(study, seed=0):

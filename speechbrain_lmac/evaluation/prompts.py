@@ -16,7 +16,8 @@ import torch
 
 from speechbrain_lmac.errors import ConfigError
 from speechbrain_lmac.evaluation import command
-from speechbrain_lmac.evaluation.tables import METHODS, Table
+from speechbrain_lmac.evaluation.rendering import Table
+from speechbrain_lmac.evaluation.tables import METHODS
 from speechbrain_lmac.explainers.base import hear_masked
 
 ROLES = ("predicted", "second", "wrong")

@@ -16,7 +16,8 @@ import sys
 import torch
 
 from speechbrain_lmac.evaluation import command, settings, ssim
-from speechbrain_lmac.evaluation.tables import METHODS, Table
+from speechbrain_lmac.evaluation.rendering import Table
+from speechbrain_lmac.evaluation.tables import METHODS
 
 _STATISTICS = ("running_mean", "running_var")
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from speechbrain_lmac import atomic
-from speechbrain_lmac.evaluation import figures, published, tables
+from speechbrain_lmac.evaluation import figures, published, rendering, tables
 from speechbrain_lmac.metrics import METRICS
 
 FIRST = [*"clip method domain condition true predicted p o q".split(), *METRICS]
@@ -65,8 +65,8 @@ def write(folder, records, unreadable, hparams):
         found = tables.method_tables(part, setting, samples, hparams["seed"])
         versus = tables.comparison(part, samples, hparams["seed"])
         for table in [*found, *([versus] if versus else [])]:
-            markdown.append(tables.markdown(table))
-            latex.append(tables.latex(table, title))
+            markdown.append(rendering.markdown(table))
+            latex.append(rendering.latex(table, title))
         latex.append(r"\clearpage")  # LaTeX holds 52 tables at most
     notes = footer(rows, unreadable, hparams)
     atomic.write(folder / "table.md", "\n\n".join([*markdown, *notes]) + "\n")

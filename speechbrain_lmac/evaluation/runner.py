@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from speechbrain_lmac import __version__, atomic, weights
 from speechbrain_lmac.errors import AudioInputError, ConfigError, exit_code
-from speechbrain_lmac.evaluation import report, settings
+from speechbrain_lmac.evaluation import provenance, report, settings
 from speechbrain_lmac.evaluation.clips import dataset_module, load_clips
 from speechbrain_lmac.evaluation.conditions import generator
 from speechbrain_lmac.evaluation.journal import Journal
@@ -158,11 +158,11 @@ class Evaluation:
             "mask floor": str(self.interpreter.hparams.mask_floor_db),
             "version": __version__,
         }
-        settings.check_unchanged(
-            self.folder / "settings.json", settings.plain(resolved) | known
+        provenance.check_unchanged(
+            self.folder / "settings.json", provenance.plain(resolved) | known
         )
         atomic.write(self.folder / "hyperparams.yaml", resolved)
-        settings.write_versions(self.folder / "versions.json")
+        provenance.write_versions(self.folder / "versions.json")
 
     def measure(self):
         """Measures the clips that no process has measured yet, this process its share.

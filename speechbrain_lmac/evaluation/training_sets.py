@@ -22,7 +22,8 @@ from speechbrain_lmac.data.pipeline import ClipReader
 from speechbrain_lmac.errors import AudioInputError, ConfigError
 from speechbrain_lmac.evaluation import command
 from speechbrain_lmac.evaluation.frechet import frechet_distance
-from speechbrain_lmac.evaluation.tables import SHOWN, Table, heading
+from speechbrain_lmac.evaluation.rendering import Table
+from speechbrain_lmac.evaluation.tables import SHOWN, heading
 from speechbrain_lmac.explainers.base import hear
 
 _NAMED = 10  # of many clips that cannot be read
