@@ -213,7 +213,7 @@ def command_line(evaluated):
 @pytest.fixture(scope="module")
 def recipe():
     """Its scripts, which import each other by their bare names."""
-    names = ["teachers", "sentences", "phrases", "scenes", "clips"]
+    names = ["teachers", "sentences", "phrases", "scenes", "clips", "train_text"]
     modules = {}
     try:
         for name in names:
