@@ -10,14 +10,14 @@ that was broken off goes on. The comparison is that of
 """
 
 import argparse
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+from variants import ROOT, train
+
 from speechbrain_lmac.evaluation import ablation
 
-ROOT = Path(__file__).resolve().parents[1]
 # With four pairs a clip, the paper's loss hears as many spectrograms in a step as the
 # default one; its means over the draws are those of all pairs.
 VARIANTS = {
@@ -30,20 +30,6 @@ VARIANTS = {
         *("--objectives", "{paper: {pairs_per_clip: 4, diversity: 0.0}}"),
     ],
 }
-
-
-def train(name, folder, options):
-    """Trains a variant unless it is exported; returns the folder of its export."""
-    command = ["train.py", "hparams/lmac_zs_mini.yaml", "--output_folder", str(folder)]
-    command = shlex.join([*command, *options, *VARIANTS[name]])
-    done, export = folder / "exported_by.txt", folder / "export"
-    if done.exists() and done.read_text() == command:
-        print(f"{name}: exported already")
-        return export
-    print(f"{name}: {command}")
-    subprocess.run([sys.executable, *shlex.split(command)], cwd=ROOT, check=True)
-    done.write_text(command)
-    return export
 
 
 def main():
@@ -60,11 +46,12 @@ def main():
         parser.error(f"variants {sorted(unknown)}: choose from {list(VARIANTS)}")
     output, data = Path(asked.output).resolve(), str(Path(asked.data_folder).resolve())
     options = ["--data_folder", data, "--number_of_epochs", str(asked.epochs), *further]
+    exports = []
     try:
-        exports = [
-            f"{name}={train(name, output / name.replace(' ', '_'), options)}"
-            for name in asked.variants
-        ]
+        for name in asked.variants:
+            folder = output / name.replace(" ", "_")
+            export = train(name, folder, options + VARIANTS[name])
+            exports.append(f"{name}={export}")
     except subprocess.CalledProcessError as error:
         return error.returncode  # train.py has said why
     evaluation = ["--data_folder", data, "--output_folder", str(output)]

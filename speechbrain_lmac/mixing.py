@@ -12,6 +12,8 @@ from speechbrain_lmac.errors import ConfigError
 from speechbrain_lmac.explainers.base import hear, hear_masked
 from speechbrain_lmac.pairing import ALL, Pairs, at, one_of, similarities
 
+NOISE_DB = 15.0  # white noise lies between 0 dB and this below the clip it is added to
+
 
 class SceneObjective:
     """Mixtures with source targets, removal, and sparsity that knows foreign prompts.
@@ -33,6 +35,8 @@ class SceneObjective:
         Share of the clips that are mixed with another of the batch.
     mix_db : float
         Mixtures lie within plus and minus this level difference.
+    noise_share : float
+        Share of the single clips that are heard in white noise.
     hard_share : float
         Share of foreign prompts that are the likeliest sentence not in the clip.
     left_out : float
@@ -74,6 +78,7 @@ class SceneObjective:
         maskings,
         mix_share=0.5,
         mix_db=5.0,
+        noise_share=0.0,
         hard_share=0.5,
         left_out=1.0,
         played_share=0.5,
@@ -91,7 +96,7 @@ class SceneObjective:
     ):
         self.classifier, self.maskings = classifier, maskings
         self.mix_share, self.mix_db = mix_share, mix_db
-        self.hard_share, self.alike = hard_share, alike
+        self.noise_share, self.hard_share, self.alike = noise_share, hard_share, alike
         self.left_out, self.played_share = left_out, played_share
         self.match, self.bank, self.confidence = match, bank, confidence
         self.l1, self.l1_foreign = l1, l1_foreign
@@ -123,12 +128,14 @@ class SceneObjective:
         lots = torch.rand(count, len(bank)).to(device)
         lot, left = torch.rand(count, len(bank)), 1 - torch.rand(count, 1)
         offered = (lot < 1 - self.left_out * left).to(device)
+        noise = self._noise(waveforms)[rows] if self.noise_share else 0.0
 
         first, second = waveforms[rows], waveforms[partner][rows]
         prompt, other = prompt[rows], prompt[partner][rows]
         alike = (similarities(bank, bank) > self.alike).fill_diagonal_(True)
         mixed = mixed[rows] & ~alike[prompt, other]
         first, second = self._levels(first, second, level[rows], mixed)
+        first = torch.where(mixed.unsqueeze(1), first, first + noise)
         spectra = self.classifier.stft(torch.stack([first, second]))
         magnitude = spectra.sum(0).abs()
         scene = hear(self.classifier, magnitude, domain)
@@ -191,6 +198,14 @@ class SceneObjective:
         other = 10 ** (level / 20) * other
         mixed = mixed.unsqueeze(1)
         return torch.where(mixed, one, first), torch.where(mixed, other, 0.0)
+
+    def _noise(self, waveforms):
+        """White noise [B, N] for a share of the clips, zeros for the others."""
+        below = torch.rand(len(waveforms), 1) * NOISE_DB
+        share = torch.rand(len(waveforms), 1) < self.noise_share
+        gain = (share / 10 ** (below / 20)).to(waveforms.device)
+        rms = waveforms.square().mean(1, keepdim=True).sqrt()
+        return gain * rms * torch.randn(waveforms.shape).to(waveforms.device)
 
     def terms(self, pairs, masks, ramp=1.0):
         """Masks [B, 2 + rivals, F, T] to named, weighted terms of the loss."""

@@ -213,7 +213,7 @@ def command_line(evaluated):
 @pytest.fixture(scope="module")
 def recipe():
     """Its scripts, which import each other by their bare names."""
-    names = ["teachers", "sentences", "phrases", "scenes", "clips", "train_text"]
+    names = "teachers sentences phrases scenes clips train_text average".split()
     modules = {}
     try:
         for name in names:
@@ -234,8 +234,9 @@ def model():
 
 
 @pytest.fixture
-def load_benchmark():
+def load_benchmark(monkeypatch):
     """Loads a script of benchmarks/ as a module, by its name."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
 
     def load(name):
         file = ROOT / "benchmarks" / f"{name}.py"

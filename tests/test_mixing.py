@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from speechbrain_lmac.explainers.base import hear
 from speechbrain_lmac.masking import Masking
 from speechbrain_lmac.mixing import SceneObjective
 
@@ -204,6 +205,36 @@ def test_single_clips_are_asked_about_the_likeliest_of_what_is_offered(
         for sentence in range(len(bank))
         if row[sentence] == max(row) or (left_out and row[sentence] >= row[clip])
     }
+
+
+@pytest.mark.parametrize("noise_share", [0.0, 0.5, 1.0])
+def test_single_clips_in_white_noise(classifier, bank, waves, noise_share):
+    """0 to 15 dB below the clip, as strong in every frequency; mixtures have none."""
+    scenes = make_scene_objective(classifier, mix_share=0.5, noise_share=noise_share)
+    clean, prompt = classifier.stft(waves), torch.arange(CLIPS)
+    below, heard = [], []
+    for _ in range(50):
+        pairs = scenes.prepare(waves, bank, prompt)
+        scene = hear(classifier, pairs.spectrum.abs(), pairs.scene.domain)
+        assert torch.equal(scene.encoding.embedding, pairs.scene.encoding.embedding)
+        for i in (~pairs.mixed).nonzero().flatten().tolist():
+            noise = (pairs.spectrum[i] - clean[i]).abs().square()
+            heard.append(bool(noise.max() > 1e-8))
+            if heard[-1]:
+                power = clean[i].abs().square().mean() / noise.mean()
+                below.append(10 * power.log10().item())
+                low, high = noise[1:-1].mean(1).chunk(2)
+                assert 0.8 < low.mean() / high.mean() < 1.25
+        for i in pairs.mixed.nonzero().flatten().tolist():
+            mixture, every = pairs.spectrum[i].reshape(-1, 1), clean.flatten(1).T
+            gains = torch.linalg.lstsq(every, mixture).solution
+            torch.testing.assert_close(every @ gains, mixture, rtol=1e-3, atol=1e-3)
+    if noise_share in (0.0, 1.0):
+        assert {*heard} == {bool(noise_share)}
+    else:
+        assert 0.3 < sum(heard) / len(heard) < 0.7
+    if below:
+        assert -1 < min(below) < 3 and 12 < max(below) < 16
 
 
 @pytest.mark.parametrize("hard_share", [0.0, 1.0])

@@ -2,13 +2,19 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import speechbrain as sb
+import torch
 
+from speechbrain_lmac import checkpoint
+from speechbrain_lmac.classifiers.mini import Mini
+from speechbrain_lmac.decoder import MaskDecoder
 from speechbrain_lmac.pairing import at
 from speechbrain_lmac.settings import load_settings
+from speechbrain_lmac.testing import random_classifier
 
 ROOT = Path(__file__).resolve().parents[1]
 # in place of python: notes what it is given
@@ -37,9 +43,9 @@ def commands(tmp_path):
 
 def test_each_stage_goes_on_from_the_one_before(commands, tmp_path):
     """Every option is one of the yaml, and reaches what it is meant for."""
-    assert len(commands) > 2
-    before = None
-    for command in commands:
+    *trainings, average = commands
+    exports = [None]
+    for command in trainings:
         assert (ROOT / command[0]).is_file() and (ROOT / command[1]).is_file()
         yaml, options, overrides = sb.parse_arguments(command[1:])
         hparams = load_settings(ROOT / yaml, overrides)
@@ -47,9 +53,9 @@ def test_each_stage_goes_on_from_the_one_before(commands, tmp_path):
         assert hparams["data_folder"] == "the data/ESC-50"
         assert hparams["urbansound8k_folder"] == "the data/UrbanSound8K"
         assert hparams["exclude_csv"] == "the data/freesound_overlap.csv"
-        assert hparams["start_from"] == before
-        before = hparams["export_folder"]
-        assert Path(before).parent.parent == tmp_path / "out"
+        assert hparams["start_from"] == exports[-1]
+        exports.append(hparams["export_folder"])
+        assert Path(exports[-1]).parent.parent == tmp_path / "out"
         objective = hparams["objectives"]["default"]
         assert (objective.l1, objective.l1_foreign) == (
             hparams["l1"],
@@ -60,6 +66,60 @@ def test_each_stage_goes_on_from_the_one_before(commands, tmp_path):
             if not hparams["start_from"]:  # strict from the start, masks stay all ones
                 assert at(getattr(objective, name), ramp=0.0) < strict / 4
     assert objective.order and objective.rivals and objective.left_out
+    assert 0 < objective.noise_share < 0.5
+    assert (ROOT / average[0]).is_file()
+    assert average[1:] == [*exports[-2:], str(tmp_path / "out" / "export")]
+
+
+@pytest.fixture
+def average(recipe, monkeypatch):
+    """The script, with exports and an output folder; its exit code."""
+
+    def run(*folders):
+        monkeypatch.setattr(sys, "argv", ["average.py", *map(str, folders)])
+        return recipe("average").main()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory):
+    """Two of one classifier, and one of a decoder that is built otherwise."""
+    root = tmp_path_factory.mktemp("exports")
+    checkpoint.save_mini(random_classifier(), root / "classifier")
+    classifier = Mini(root / "classifier")
+    settings = {"masking_law": "log", "mask_floor_db": -68}
+    for seed, (name, width) in enumerate({"a": 16, "b": 16, "wide": 24}.items()):
+        torch.manual_seed(seed)
+        decoder = MaskDecoder(classifier, width=width, fine_width=8, groups=2)
+        checkpoint.export(root / name, decoder, classifier, settings)
+    return root
+
+
+def test_the_mean_of_weights(average, exports, tmp_path):
+    assert average(exports / "a", exports / "b", tmp_path / "mean") == 0
+    found = checkpoint.load(tmp_path / "mean")
+    one, other = (checkpoint.load(exports / name) for name in "ab")
+    assert found.settings == one.settings
+    states = [e.decoder.state_dict() for e in (found, one, other)]
+    for name, value in states[0].items():
+        mean = (states[1][name].double() + states[2][name].double()) / 2
+        torch.testing.assert_close(value.double(), mean, rtol=1e-3, atol=1e-6)
+    assert any(not torch.equal(states[0][n], states[1][n]) for n in states[0])
+    assert average(*[exports / "a"] * 3, tmp_path / "same") == 0
+    written = (tmp_path / "same" / "decoder.safetensors").read_bytes()
+    assert written == (exports / "a" / "decoder.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [("wide", "another classifier, decoder or masking"), ("none", "No such file")],
+)
+def test_decoders_that_have_no_mean(average, exports, tmp_path, capsys, other, reason):
+    assert average(exports / "a", exports / other, tmp_path / "mean") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(exports / other) in line and reason in line
+    assert not (tmp_path / "mean").exists()
 
 
 def test_a_failed_stage_ends_it(tmp_path):

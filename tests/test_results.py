@@ -46,9 +46,9 @@ def test_each_command_names_what_is_there(script, run, tmp_path):
         assert files and all((ROOT / file).is_file() for file in files)
         assert command[-1] == str(tmp_path / "out" / name)
         given = command[command.index("--data_folder") + 1]
-        assert Path(given).parent == data
+        assert data in (Path(given), Path(given).parent)
         # the shown command has the placeholder, and no path of this machine
-        assert "DIR/" in script.SECTIONS[name][1]
+        assert "DIR" in script.SECTIONS[name][1]
         assert str(tmp_path) not in script.SECTIONS[name][1]
 
 

@@ -1,4 +1,4 @@
-"""The variants that benchmarks/ablation.py trains, and what it does not redo."""
+"""What benchmarks/ablation.py and training_sets.py train, and do not train again."""
 
 import sys
 from pathlib import Path
@@ -79,5 +79,68 @@ def test_a_training_that_fails_ends_the_comparison(script, tmp_path, monkeypatch
 
     monkeypatch.setattr(script.subprocess, "run", run)
     asked = ["ablation.py", "--data_folder", "nowhere", "--output", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", asked)
+    assert script.main() == 2
+
+
+def test_each_training_set_is_what_it_is_named_for(load_benchmark, tmp_path):
+    """Each larger than the one before, for about as many clips in all."""
+    script = load_benchmark("training_sets")
+    yaml = str(ROOT / "hparams" / "lmac_zs_mini.yaml")
+    found = {}
+    for name, (options, times) in script.SETS.items():
+        given = [yaml, "--output_folder", str(tmp_path / "none"), *options]
+        prepare = load_settings(yaml, sb.parse_arguments(given)[2])["prepare_data"]
+        folds = prepare.keywords["train_folds"]
+        urban = prepare.keywords["urbansound8k_folder"]
+        assert 3 not in folds and 4 not in folds  # validation's, and held out
+        clips = 400 * len(folds) + (888 if urban else 0)
+        assert 1500 < times * clips < 1700
+        found[name] = (len(folds), urban)
+    assert found == {
+        "ESC-50 fold 1": (1, None),
+        "ESC-50 folds 1, 2": (2, None),
+        "ESC-50 folds 1, 2, UrbanSound8K fold 2": (2, "DIR/UrbanSound8K"),
+    }
+
+
+def test_training_sets_are_compared_with_their_decoders(
+    load_benchmark, tmp_path, monkeypatch
+):
+    script = load_benchmark("training_sets")
+    trained, compared = [], []
+
+    def run(command, cwd, check):
+        trained.append(command)
+        Path(command[command.index("--output_folder") + 1]).mkdir()
+
+    def compare(arguments):
+        compared.append(arguments)
+        return 0
+
+    monkeypatch.setattr(script.subprocess, "run", run)
+    monkeypatch.setattr(script.training_sets, "main", compare)
+    asked = ["training_sets.py", "--data_folder", "DIR", "--output", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", [*asked, "--lr", "0.1", "--clips", "7"])
+    assert script.main() == 0 and len(trained) == 3
+    for command, epochs in zip(trained, ("12", "6", "3"), strict=True):
+        assert command[command.index("--number_of_epochs") + 1] == epochs
+        assert command[command.index("--lr") + 1] == "0.1"
+    assert all("DIR/UrbanSound8K" not in word for word in trained[0])
+    given = compared[0]
+    for command, named in zip(trained, given[1:4], strict=True):
+        folder = command[command.index("--output_folder") + 1]
+        assert named.partition("=")[2] == f"{folder}/save/train.csv:{folder}/export"
+    assert given[given.index("--clips") + 1] == "7"
+
+
+def test_a_set_that_cannot_be_trained_on_ends_it(load_benchmark, tmp_path, monkeypatch):
+    script = load_benchmark("training_sets")
+
+    def run(command, cwd, check):
+        raise script.subprocess.CalledProcessError(2, command)
+
+    monkeypatch.setattr(script.subprocess, "run", run)
+    asked = ["training_sets.py", "--data_folder", "no", "--output", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", asked)
     assert script.main() == 2
