@@ -115,7 +115,7 @@ INTRODUCTION = """\
 Written by `python benchmarks/results.py --data_folder DIR`, where `DIR` holds `ESC-50`,
 `UrbanSound8K` and `LJSpeech-1.1` as published. ESC-50 fold 4 and UrbanSound8K fold 1
 are in no training of classifier and decoder, nor is a recording that shares its source
-with them; which candidate ships was chosen with figures of both in view. In its training
+with them; which candidate ships was chosen with figures of both in view. In training
 the decoder has heard pairs of clips, and clips in white noise, so that of the
 contaminations speech alone is new to it. Two CPU cores, seed 1. Brackets are 95 %
 bootstrap intervals over clips.

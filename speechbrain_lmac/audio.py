@@ -211,25 +211,34 @@ def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
     return torchaudio.functional.resample(waveform, from_rate, to_rate)
 
 
-def rms_db(waveform: Tensor) -> Tensor:
-    """Level in dB re full scale (a square wave of peak 1 has 0 dB).
+def scaled_below(background: Tensor, source: Tensor, snr_db: float | Tensor) -> Tensor:
+    """A background at the level that lies ``snr_db`` below that of a source.
 
     Arguments
     ---------
-    waveform : Tensor
+    background : Tensor
         Samples [..., N].
+    source : Tensor
+        Samples [..., N].
+    snr_db : float or Tensor
+        Ratio of the energies of the two over all N samples, in dB; of each [..., 1].
 
     Returns
     -------
     Tensor
-        Levels [...]; -120 at the lowest, which is what silence gives.
+        Samples [..., N]. Zeros where either is silent: silence has no level, neither
+        to keep a distance from nor to be brought to.
 
     Example
     -------
-    >>> rms_db(torch.full((100,), 0.1))
-    tensor(-20.)
+    >>> scaled_below(torch.full((4,), 5.0), torch.ones(4), snr_db=20.0)
+    tensor([0.1000, 0.1000, 0.1000, 0.1000])
     """
-    return 10 * waveform.square().mean(dim=-1).clamp(min=1e-12).log10()
+    above, below = (
+        x.double().square().sum(-1, keepdim=True) for x in (source, background)
+    )
+    gain = (above / below.clamp(min=1e-30) / 10 ** (snr_db / 10)).sqrt()
+    return (gain * background.double()).to(background.dtype)
 
 
 def peak(waveform: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ alone, and in all terms but `match` and the masks' mean.
 
 import torch
 
-from speechbrain_lmac import objective
+from speechbrain_lmac import audio, objective
 from speechbrain_lmac.errors import ConfigError
 from speechbrain_lmac.explainers.base import hear, hear_masked
 from speechbrain_lmac.pairing import ALL, Pairs, at, one_of, similarities
@@ -201,11 +201,10 @@ class SceneObjective:
 
     def _noise(self, waveforms):
         """White noise [B, N] for a share of the clips, zeros for the others."""
-        below = torch.rand(len(waveforms), 1) * NOISE_DB
-        share = torch.rand(len(waveforms), 1) < self.noise_share
-        gain = (share / 10 ** (below / 20)).to(waveforms.device)
-        rms = waveforms.square().mean(1, keepdim=True).sqrt()
-        return gain * rms * torch.randn(waveforms.shape).to(waveforms.device)
+        below = (torch.rand(len(waveforms), 1) * NOISE_DB).to(waveforms.device)
+        share = (torch.rand(len(waveforms), 1) < self.noise_share).to(waveforms.device)
+        noise = torch.randn(waveforms.shape).to(waveforms.device)
+        return share * audio.scaled_below(noise, waveforms, below)
 
     def terms(self, pairs, masks, ramp=1.0):
         """Masks [B, 2 + rivals, F, T] to named, weighted terms of the loss."""

@@ -260,6 +260,11 @@ def test_not_finite(tmp_path, bad):
     assert "NaN" in refusal(tmp_path / "x.wav")
 
 
-def test_rms_db():
-    levels = audio.rms_db(torch.tensor([[1.0, -1.0], [0.1, 0.1], [0.0, 0.0]]))
-    assert torch.allclose(levels, torch.tensor([0.0, -20.0, -120.0]), atol=1e-4)
+def test_scaled_below():
+    """By the energies of each; silence has no level."""
+    source = torch.tensor([[1.0, -1.0], [0.1, 0.3], [0.0, 0.0], [1.0, 1.0]])
+    background = torch.tensor([[3.0, 3.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
+    apart = torch.tensor([[0.0], [10.0], [3.0], [3.0]])
+    wanted = torch.tensor([[1.0, 1.0], [0.0, 0.1], [0.0, 0.0], [0.0, 0.0]])
+    found = audio.scaled_below(background, source, apart)
+    assert torch.allclose(found, wanted, atol=1e-6) and found.dtype == torch.float32

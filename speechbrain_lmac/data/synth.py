@@ -68,7 +68,7 @@ def mix(a: Tensor, b: Tensor, snr_db: float) -> Tensor:
     a : Tensor
         Samples [..., N], which keep their level.
     b : Tensor
-        Samples [..., N], not silent; scaled to lie ``snr_db`` below ``a``.
+        Samples [..., N]; scaled to lie ``snr_db`` below ``a``.
     snr_db : float
         In dB.
 
@@ -83,8 +83,7 @@ def mix(a: Tensor, b: Tensor, snr_db: float) -> Tensor:
     >>> mixture[0]
     tensor(1.1000)
     """
-    gain_db = audio.rms_db(a) - audio.rms_db(b) - snr_db
-    return a + b * (10 ** (gain_db / 20)).unsqueeze(-1)
+    return a + audio.scaled_below(b, a, snr_db)
 
 
 def make_dataset(

@@ -76,9 +76,7 @@ def mix(source, background, snr_db):
     >>> sound.background
     tensor([0.1000, 0.1000, 0.1000, 0.1000])
     """
-    above, below = (x.double().square().sum() for x in (source, background))
-    gain = (above / below.clamp(min=1e-30) / 10 ** (snr_db / 10)).sqrt()
-    background = (gain * background.double()).to(source.dtype)
+    background = audio.scaled_below(background, source, snr_db)
     return Sound(source + background, source, background)
 
 
