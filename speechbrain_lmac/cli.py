@@ -11,6 +11,15 @@ import typer
 
 from speechbrain_lmac import __version__
 from speechbrain_lmac.audio_file import SUFFIXES
+from speechbrain_lmac.cli_arguments import (
+    Debug,
+    Device,
+    Model,
+    Prompts,
+    as_path,
+    check_prompts,
+    spread,
+)
 from speechbrain_lmac.errors import AudioInputError, ConfigError, UserError
 
 # plain errors: one line each, also where nobody looks at a terminal
@@ -20,44 +29,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-def _text(word: str):
-    """A word that was typed; as a path, a blank one would be the current folder."""
-    if not str(word).strip():
-        raise ConfigError(
-            "an argument is blank; name a file, a folder, a model or a device"
-        )
-    return word
-
-
-def _path(word: str):
-    return Path(_text(word))
-
-
-# Whether there are files and prompts is checked here, for errors with a remedy.
-Prompts = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--prompts",
-        "-p",
-        help="What to listen for: sentences, all up to the next option.",
-        metavar="TEXT...",
-    ),
-]
-Model = Annotated[
-    str,
-    typer.Option(
-        help="mini, a folder that train.py exported, or a hub repository id.",
-        parser=_text,
-        metavar="TEXT",
-    ),
-]
-Device = Annotated[
-    str,
-    typer.Option(help="Where to run: cpu, or cuda:0.", parser=_text, metavar="TEXT"),
-]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 def _version(wanted: bool):
@@ -83,7 +54,7 @@ def explain(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="FILES", help="Recordings, or folders of them.", parser=_path
+            metavar="FILES", help="Recordings, or folders of them.", parser=as_path
         ),
     ] = None,
     prompts: Prompts = None,
@@ -91,7 +62,7 @@ def explain(
         Path,
         typer.Option(
             help="A folder; each recording gets one of its own in it.",
-            parser=_path,
+            parser=as_path,
             metavar="PATH",
         ),
     ] = Path("explanations"),
@@ -106,7 +77,7 @@ def explain(
     from tqdm import tqdm
 
     recordings = _recordings(files, out)
-    _check(prompts)
+    check_prompts(prompts)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -142,7 +113,7 @@ def explain(
 @app.command()
 def classify(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A recording.", parser=_path)
+        Path, typer.Argument(metavar="FILE", help="A recording.", parser=as_path)
     ],
     prompts: Prompts = None,
     model: Model = "mini",
@@ -153,7 +124,7 @@ def classify(
 
     lmac-zs classify clip.wav --prompts "a dog barking" "rain"
     """
-    _check(prompts)
+    check_prompts(prompts)
     interpreter = _interpreter(model, device)
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always", UserWarning)
@@ -189,49 +160,6 @@ def main(arguments=None):
             raise
         typer.echo(f"lmac-zs: {error}", err=True)
         sys.exit(2)
-
-
-def spread(arguments):
-    """Gives each prompt an option of its own, since one takes one value.
-
-    Arguments
-    ---------
-    arguments : list of str
-        As they were typed.
-
-    Returns
-    -------
-    list of str
-        ``--prompts`` before each word that follows it, up to the next option or ``--``.
-
-    Example
-    -------
-    >>> spread(["x.wav", "--prompts", "a dog", "rain", "--out", "y"])
-    ['x.wav', '--prompts', 'a dog', '--prompts', 'rain', '--out', 'y']
-    """
-    result, inside = [], False
-    for word in arguments:
-        if word in ("--prompts", "-p"):
-            inside = True
-        elif word.startswith("-"):
-            inside = False
-            result.append(word)
-        else:
-            result += ["--prompts", word] if inside else [word]
-    return result
-
-
-def _check(prompts):
-    """Refuses prompts that are none, before the model is waited for."""
-    if not prompts or not all(prompt.strip() for prompt in prompts):
-        raise ConfigError(
-            "a prompt is blank or none is given; name sounds, such as --prompts 'rain'"
-        )
-    for prompt in prompts:
-        if Path(prompt).suffix and os.path.isfile(prompt):
-            raise ConfigError(
-                f"{prompt}: a file, given as a prompt; name recordings before --prompts"
-            )
 
 
 def _interpreter(model, device):

@@ -1,20 +1,17 @@
 """What comes out of an interpretation, and how it is written down."""
 
-import io
 import json
 import os
 import re
 import shutil
 import tempfile
-import textwrap
 import unicodedata
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
-from speechbrain_lmac import __version__, atomic, audio
+from speechbrain_lmac import __version__, atomic, audio, picture
 from speechbrain_lmac.errors import ConfigError
 
 # Names of files that an explanation writes.
@@ -108,33 +105,8 @@ class Explanation:
         matplotlib.figure.Figure
             With axes in seconds and kHz; it belongs to no window and needs no closing.
         """
-        from matplotlib.figure import Figure
-
         rows = range(len(self.prompts)) if index is None else [index]
-        figure = Figure(figsize=(10, 0.4 + 2.8 * len(rows)), layout="constrained")
-        axes = figure.subplots(len(rows), 2, squeeze=False, sharex=True, sharey=True)
-        step = -(-self.magnitude.shape[1] // 2000)  # a long clip has more than pixels
-        level = self.magnitude[:, ::step].clamp(min=1e-9).log10().mul(20)
-        top = max(float(level.max()), -60.0)  # silence is shown as dark
-        extent = (0, len(self.original) / self.sample_rate, 0, self.sample_rate / 2000)
-        look = {"origin": "lower", "aspect": "auto", "extent": extent}
-        for (left, right), row in zip(axes, rows, strict=True):
-            shown = left.imshow(
-                level.numpy(), vmin=top - 80, vmax=top, cmap="magma", **look
-            )
-            figure.colorbar(shown, ax=left, label="dB")
-            mask = self.mask[row, :, ::step].numpy()
-            shown = right.imshow(mask, vmin=0, vmax=1, cmap="viridis", **look)
-            figure.colorbar(shown, ax=right, label="mask")
-            before = float(self.similarity.before[row])
-            left.set_title(f"the clip, similarity {before:.2f}")
-            # a prompt may hold dollar signs, which are no formula
-            name = textwrap.shorten(self.prompts[row], 48, placeholder="…")
-            right.set_title(name, parse_math=False)
-            left.set_ylabel("frequency (kHz)")
-        for axis in axes[-1]:
-            axis.set_xlabel("time (s)")
-        return figure
+        return picture.draw(self, rows)
 
     def summary(self):
         """The numbers, as plain values for ``summary.json``."""
@@ -230,18 +202,7 @@ class Explanation:
             files = entry["files"]
             audio.write(folder / files["waveform"], self.waveform[index], rate)
             audio.write(folder / files["removed"], self.removed[index], rate)
-            atomic.write(folder / files["picture"], self._picture(index))
-
-    def _picture(self, index):
-        """The plot of one prompt as the bytes of a PNG file."""
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-        figure, file = self.plot(index), io.BytesIO()
-        FigureCanvasAgg(figure)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph")  # a script that the font lacks
-            figure.savefig(file, format="png", dpi=100)
-        return file.getvalue()
+            atomic.write(folder / files["picture"], picture.png(self.plot(index)))
 
 
 def _energy(waveforms):

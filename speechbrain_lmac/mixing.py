@@ -7,7 +7,8 @@ alone, and in all terms but `match` and the masks' mean.
 
 import torch
 
-from speechbrain_lmac import audio, objective
+from speechbrain_lmac import objective
+from speechbrain_lmac.data.augment import at_levels, white_noise
 from speechbrain_lmac.errors import ConfigError
 from speechbrain_lmac.explainers.base import hear, hear_masked
 from speechbrain_lmac.pairing import ALL, Pairs, at, one_of, similarities
@@ -128,14 +129,17 @@ class SceneObjective:
         lots = torch.rand(count, len(bank)).to(device)
         lot, left = torch.rand(count, len(bank)), 1 - torch.rand(count, 1)
         offered = (lot < 1 - self.left_out * left).to(device)
-        noise = self._noise(waveforms)[rows] if self.noise_share else 0.0
+        noisy = waveforms
+        if self.noise_share:
+            noisy = waveforms + white_noise(waveforms, self.noise_share, NOISE_DB)
 
         first, second = waveforms[rows], waveforms[partner][rows]
         prompt, other = prompt[rows], prompt[partner][rows]
         alike = (similarities(bank, bank) > self.alike).fill_diagonal_(True)
         mixed = mixed[rows] & ~alike[prompt, other]
-        first, second = self._levels(first, second, level[rows], mixed)
-        first = torch.where(mixed.unsqueeze(1), first, first + noise)
+        both = mixed.unsqueeze(1)
+        first, second = at_levels(first, second, level[rows])
+        first, second = first.where(both, noisy[rows]), second.where(both, 0.0)
         spectra = self.classifier.stft(torch.stack([first, second]))
         magnitude = spectra.sum(0).abs()
         scene = hear(self.classifier, magnitude, domain)
@@ -188,23 +192,6 @@ class SceneObjective:
         """
         present = torch.cat([named, similarity.argmax(1, keepdim=True)], 1)
         return (-4.0 * alike[present].any(1)).scatter(1, named, -torch.inf)
-
-    def _levels(self, first, second, level, mixed):
-        """Both at 0.1 RMS, the second ``level`` dB above it, where they are mixed."""
-        one, other = (
-            0.1 * x / x.square().mean(1, keepdim=True).sqrt().clamp(min=1e-4)
-            for x in (first, second)
-        )
-        other = 10 ** (level / 20) * other
-        mixed = mixed.unsqueeze(1)
-        return torch.where(mixed, one, first), torch.where(mixed, other, 0.0)
-
-    def _noise(self, waveforms):
-        """White noise [B, N] for a share of the clips, zeros for the others."""
-        below = (torch.rand(len(waveforms), 1) * NOISE_DB).to(waveforms.device)
-        share = (torch.rand(len(waveforms), 1) < self.noise_share).to(waveforms.device)
-        noise = torch.randn(waveforms.shape).to(waveforms.device)
-        return share * audio.scaled_below(noise, waveforms, below)
 
     def terms(self, pairs, masks, ramp=1.0):
         """Masks [B, 2 + rivals, F, T] to named, weighted terms of the loss."""

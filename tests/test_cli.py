@@ -13,6 +13,7 @@ import torch
 
 from speechbrain_lmac import __version__, audio, checkpoint, cli
 from speechbrain_lmac.classifiers.mini import Mini
+from speechbrain_lmac.cli_arguments import spread
 from speechbrain_lmac.decoder import MaskDecoder
 from speechbrain_lmac.errors import UserError
 from speechbrain_lmac.testing import random_classifier
@@ -78,7 +79,7 @@ def one_line(text):
     ],
 )
 def test_spread(typed, meant):
-    assert cli.spread(typed) == meant
+    assert spread(typed) == meant
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speechbrain_lmac.decoder import MaskDecoder, fit
+from speechbrain_lmac.decoder import MaskDecoder
+from speechbrain_lmac.decoder_blocks import fit
 from speechbrain_lmac.explainers.base import hear
 from speechbrain_lmac.explainers.lmac_zs import LMACZS
 from speechbrain_lmac.testing import random_classifier
