@@ -54,12 +54,12 @@ SECTIONS = {
     ),
     "esc50_mixed": (
         "ESC-50, out-of-domain and mixtures",
-        f'{ESC50} --conditions "{MIXED}" --clips 80 --curve_fractions "[]"',
+        f'{ESC50} --conditions "{MIXED}" --clips 48 --curve_fractions "[]"',
         "table.md",
     ),
     "urbansound8k_mixed": (
         "UrbanSound8K, out-of-domain and mixtures",
-        f'{URBAN} --conditions "{MIXED}" --clips 80 --curve_fractions "[]"',
+        f'{URBAN} --conditions "{MIXED}" --clips 48 --curve_fractions "[]"',
         "table.md",
     ),
     "prompts": (
