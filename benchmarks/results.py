@@ -57,6 +57,12 @@ SECTIONS = {
         f'{URBAN} --conditions "[in_domain]" --domains "[stft]" --curve_fractions "[]"',
         "table.md",
     ),
+    "urbansound8k_noise": (
+        "UrbanSound8K, white noise, STFT masking, more clips",
+        f'{URBAN} --conditions "[white_noise]" --domains "[stft]" --clips 160 '
+        '--curve_fractions "[]"',
+        "table.md",
+    ),
     "esc50_mixed": (
         "ESC-50, out-of-domain and mixtures",
         f'{ESC50} --conditions "{MIXED}" --clips 56 --curve_fractions "[]"',
