@@ -17,13 +17,12 @@ from variants import ROOT, train
 
 from speechbrain_lmac.evaluation import training_sets
 
-URBANSOUND8K = "--urbansound8k_folder"
 # options, and how many times the epochs of the largest
 SETS = {
     "ESC-50 fold 1": (["--train_folds", "[1]"], 4),
     "ESC-50 folds 1, 2": (["--train_folds", "[1, 2]"], 2),
     "ESC-50 folds 1, 2, UrbanSound8K fold 2": (
-        ["--train_folds", "[1, 2]", URBANSOUND8K, "DIR/UrbanSound8K"],
+        ["--train_folds", "[1, 2]", "--urbansound8k_folder", "DIR/UrbanSound8K"],
         1,
     ),
 }

@@ -73,12 +73,17 @@ def test_what_is_exported_is_not_trained_again(script, tmp_path, monkeypatch):
     assert compared[0][1] == f"default={tmp_path / 'default' / 'export'}"
 
 
-def test_a_training_that_fails_ends_the_comparison(script, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["ablation", "training_sets"])
+def test_a_training_that_fails_ends_the_comparison(
+    load_benchmark, name, tmp_path, monkeypatch
+):
+    script = load_benchmark(name)
+
     def run(command, cwd, check):
         raise script.subprocess.CalledProcessError(2, command)
 
     monkeypatch.setattr(script.subprocess, "run", run)
-    asked = ["ablation.py", "--data_folder", "nowhere", "--output", str(tmp_path)]
+    asked = [f"{name}.py", "--data_folder", "nowhere", "--output", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", asked)
     assert script.main() == 2
 
@@ -132,15 +137,3 @@ def test_training_sets_are_compared_with_their_decoders(
         folder = command[command.index("--output_folder") + 1]
         assert named.partition("=")[2] == f"{folder}/save/train.csv:{folder}/export"
     assert given[given.index("--clips") + 1] == "7"
-
-
-def test_a_set_that_cannot_be_trained_on_ends_it(load_benchmark, tmp_path, monkeypatch):
-    script = load_benchmark("training_sets")
-
-    def run(command, cwd, check):
-        raise script.subprocess.CalledProcessError(2, command)
-
-    monkeypatch.setattr(script.subprocess, "run", run)
-    asked = ["training_sets.py", "--data_folder", "no", "--output", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", asked)
-    assert script.main() == 2
