@@ -19,6 +19,7 @@ from speechbrain_lmac.explainers.lmac_zs import LMACZS
 from speechbrain_lmac.masking import Masking
 from speechbrain_lmac.mixing import SceneObjective
 from speechbrain_lmac.pairing import PaperObjective
+from speechbrain_lmac.questions import Questions
 from speechbrain_lmac.testing import random_hf, random_laion
 
 PROMPTS = ["rain", "a dog barking", "wind", "a church bell", "a clock", "snoring"]
@@ -44,7 +45,7 @@ def make_step(classifier, loss, batch, seconds=None, **settings):
         objective = PaperObjective(classifier, maskings, diversity=0.05, **settings)
     else:
         objective = SceneObjective(
-            classifier, maskings, confidence=1.0, loudness=1.0, **settings
+            classifier, maskings, Questions(), confidence=1.0, loudness=1.0, **settings
         )
     seconds = seconds or classifier.window_seconds
     samples = round(seconds * classifier.sample_rate)

@@ -13,17 +13,9 @@ from speechbrain_lmac.errors import ConfigError
 from speechbrain_lmac.explainers.base import hear, hear_masked
 from speechbrain_lmac.pairing import ALL, Pairs, at, one_of, similarities
 
-NOISE_DB = 15.0  # white noise lies between 0 dB and this below the clip it is added to
-
 
 class SceneObjective:
     """Mixtures with source targets, removal, and sparsity that knows foreign prompts.
-
-    A mixture is asked about its sources' captions. A single clip is asked about the
-    sentence that the classifier finds likeliest, right or wrong, since that is what an
-    explanation is for, and about one that is foreign to it. The likeliest is of its
-    caption and a random part of the others: who asks may offer few, and nothing like
-    what the clip resembles most.
 
     Arguments
     ---------
@@ -32,22 +24,19 @@ class SceneObjective:
     maskings : dict
         By domain, ``stft`` or ``mel``, the :class:`~speechbrain_lmac.masking.Masking`:
         what a mask does there. Each step acts in one of them, drawn anew.
+    questions : Questions
+        What clips are asked about.
     mix_share : float
         Share of the clips that are mixed with another of the batch.
     mix_db : float
         Mixtures lie within plus and minus this level difference.
     noise_share : float
         Share of the single clips that are heard in white noise.
-    hard_share : float
-        Share of foreign prompts that are the likeliest sentence not in the clip.
-    left_out : float
-        A single clip is asked about the likeliest of its caption and all sentences
-        but a share of them, drawn between 0 and this.
+    noise_db : float
+        It lies between 0 and this below the clip, in dB.
     played_share : float
         Share of the clips for which what is kept is what is played: frames overlap, so
         that it differs from the masked spectrogram. For masks on the STFT alone.
-    rivals : int
-        Further foreign prompts of each clip, for ``order``; their masks are not heard.
     alike : float
         Sentences whose cosine is above this name the same ("dog", "dog bark"): their
         clips are not mixed, and neither is foreign to the other.
@@ -77,13 +66,12 @@ class SceneObjective:
         self,
         classifier,
         maskings,
+        questions,
         mix_share=0.5,
         mix_db=5.0,
         noise_share=0.0,
-        hard_share=0.5,
-        left_out=1.0,
+        noise_db=15.0,
         played_share=0.5,
-        rivals=2,
         alike=0.85,
         match=10.0,
         bank=20.0,
@@ -96,14 +84,14 @@ class SceneObjective:
         pairs_per_pass=64,
     ):
         self.classifier, self.maskings = classifier, maskings
+        self.questions, self.alike = questions, alike
         self.mix_share, self.mix_db = mix_share, mix_db
-        self.noise_share, self.hard_share, self.alike = noise_share, hard_share, alike
-        self.left_out, self.played_share = left_out, played_share
+        self.noise_share, self.noise_db = noise_share, noise_db
+        self.played_share = played_share
         self.match, self.bank, self.confidence = match, bank, confidence
         self.l1, self.l1_foreign = l1, l1_foreign
         self.removal, self.loudness = removal, loudness
-        self.order, self.rivals = order, rivals if order else 0
-        self.pairs_per_pass = pairs_per_pass
+        self.order, self.pairs_per_pass = order, pairs_per_pass
 
     @torch.no_grad()
     def prepare(self, waveforms, bank, prompt, rows=ALL):
@@ -124,14 +112,11 @@ class SceneObjective:
         ) % count
         mixed = (torch.rand(count) < self.mix_share).to(device)
         level = torch.empty(count, 1).uniform_(-self.mix_db, self.mix_db).to(device)
-        hard = (torch.rand(count) < self.hard_share).to(device)
         played = (torch.rand(count) < self.played_share).to(device)
-        lots = torch.rand(count, len(bank)).to(device)
-        lot, left = torch.rand(count, len(bank)), 1 - torch.rand(count, 1)
-        offered = (lot < 1 - self.left_out * left).to(device)
+        drawn = self.questions.draw(count, len(bank))
         noisy = waveforms
         if self.noise_share:
-            noisy = waveforms + white_noise(waveforms, self.noise_share, NOISE_DB)
+            noisy = waveforms + white_noise(waveforms, self.noise_share, self.noise_db)
 
         first, second = waveforms[rows], waveforms[partner][rows]
         prompt, other = prompt[rows], prompt[partner][rows]
@@ -145,16 +130,15 @@ class SceneObjective:
         scene = hear(self.classifier, magnitude, domain)
         similarity = similarities(scene.encoding.embedding, bank)
 
-        offered = offered[rows].scatter(1, prompt.unsqueeze(1), True)
-        predicted = similarity.masked_fill(~offered, -torch.inf).argmax(1)
-        named = torch.stack([prompt, torch.where(mixed, other, predicted)], 1)
-        absent = self._absent(similarity, named, alike)
-        score = torch.where(hard[rows].unsqueeze(1), similarity, lots[rows])
-        foreign = (score + absent).argmax(1)
-        rivals = (lots[rows] + absent).topk(min(self.rivals, len(bank) - 2), 1).indices
-        asked = torch.where(
-            mixed.unsqueeze(1), named, torch.stack([predicted, foreign], 1)
+        asked, rivals, offered = self.questions.choose(
+            [lot[rows] for lot in drawn],
+            similarity,
+            torch.stack([prompt, other], 1),
+            mixed,
+            alike,
         )
+        if not self.order:
+            rivals = rivals[:, :0]
         target = similarity.unsqueeze(1).repeat(1, 2, 1)
         silence = hear(self.classifier, torch.zeros_like(magnitude[:1]), domain)
         silence = similarities(silence.encoding.embedding, bank)
@@ -182,16 +166,8 @@ class SceneObjective:
             spectrum=spectra.sum(0),
             samples=waveforms.shape[1],
             played=played[rows],
+            offered=offered,
         )
-
-    def _absent(self, similarity, named, alike):
-        """What to add to scores [B, Q] to choose what is not in the clip.
-
-        Nothing that is named; what is like a name, or likeliest of all, only where
-        there is nothing else.
-        """
-        present = torch.cat([named, similarity.argmax(1, keepdim=True)], 1)
-        return (-4.0 * alike[present].any(1)).scatter(1, named, -torch.inf)
 
     def terms(self, pairs, masks, ramp=1.0):
         """Masks [B, 2 + rivals, F, T] to named, weighted terms of the loss."""
@@ -221,11 +197,13 @@ class SceneObjective:
             similarity[pairs.own], pairs.target[pairs.own]
         )
         if self.confidence:
+            left_out = ~pairs.offered.unsqueeze(1).expand_as(similarity)
+            now, then = (
+                values.masked_fill(left_out, -torch.inf)[pairs.own]
+                for values in (similarity, pairs.target)
+            )
             terms["confidence"] = at(self.confidence, ramp) * objective.confidence_drop(
-                similarity[pairs.own],
-                pairs.target[pairs.own],
-                self.classifier.temperature,
-                pairs.prompt[pairs.own],
+                now, then, self.classifier.temperature, pairs.prompt[pairs.own]
             )
         if self.order:
             terms["order"] = at(self.order, ramp) * objective.mask_order(

@@ -107,6 +107,8 @@ class Pairs:
         Length of the clips.
     played : torch.Tensor
         Whether what is kept of the clip is heard as it is played [B].
+    offered : torch.Tensor
+        Whether the prompt was chosen among the sentence and others [B, Q].
     """
 
     scene: Scene
@@ -121,6 +123,7 @@ class Pairs:
     spectrum: torch.Tensor | None = None
     samples: int | None = None
     played: torch.Tensor | None = None
+    offered: torch.Tensor | None = None
 
 
 class PaperObjective:

@@ -12,6 +12,7 @@ from speechbrain_lmac.explainers.base import Scene, hear_masked
 from speechbrain_lmac.masking import Masking
 from speechbrain_lmac.mixing import SceneObjective
 from speechbrain_lmac.pairing import PaperObjective
+from speechbrain_lmac.questions import Questions
 from speechbrain_lmac.testing import random_classifier
 
 CLIPS = 4
@@ -23,7 +24,7 @@ def make(classifier, kind, **settings):
     maskings = Masking.for_domains(classifier, domains=["stft"])
     if kind == "paper":
         return PaperObjective(classifier, maskings, **{"diversity": 0.1, **settings})
-    return SceneObjective(classifier, maskings, **{**WEIGHTS, **settings})
+    return SceneObjective(classifier, maskings, Questions(), **{**WEIGHTS, **settings})
 
 
 def prepare(loss, waves, bank):
@@ -133,7 +134,7 @@ def twice(pairs):
     scene, encoding = pairs.scene, pairs.scene.encoding
     maps = tuple(map(double, encoding.maps))
     names = "text", "prompt", "target", "rest", "own", "mixed", "sources"
-    names = *names, "spectrum", "played"
+    names = *names, "spectrum", "played", "offered"
     again = {
         name: double(getattr(pairs, name))
         for name in names

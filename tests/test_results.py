@@ -68,6 +68,20 @@ def test_what_is_done_is_not_run_again(script, run, tmp_path):
         assert script.taken(tmp_path / "prompts") is None
 
 
+def test_baselines_of_another_decoder(script, run, tmp_path):
+    """For the tables of evaluate.py whose folder is there, and nothing else."""
+    before = tmp_path / "before"
+    for name in ("esc50_stft", "prompts"):
+        (before / name).mkdir(parents=True)
+    run.commands.clear()
+    for name in ("esc50_stft", "esc50_mel", "prompts"):
+        assert script.measure(name, tmp_path, tmp_path / "out", before) == 0
+    given = [" ".join(command) for command in run.commands]
+    option = f"--baselines_from {before / 'esc50_stft'} --output_folder "
+    assert [option in command for command in given] == [True, False, False]
+    assert not any("--baselines" in command for command in given[1:])
+
+
 @pytest.mark.parametrize(
     ("metric", "ours", "expected"),
     [

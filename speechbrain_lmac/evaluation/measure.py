@@ -133,8 +133,8 @@ class Measurement:
         """LMAC-ZS's mask of a :class:`Hearing`, which controls are made from."""
         return self._timed(self.lmac_zs, hearing, hearing.in_domain(domain))
 
-    def rows(self, hearing, domain, reference, other=None):
-        """Figures of all explainers.
+    def rows(self, hearing, domain, reference, other=None, known=()):
+        """Figures of all explainers whose are not known.
 
         Arguments
         ---------
@@ -147,6 +147,8 @@ class Measurement:
         other : torch.Tensor
             LMAC-ZS's mask of another clip [1, 1, F, T]; without it, its control is
             left out.
+        known : collection of str
+            Names of explainers that are left out.
 
         Returns
         -------
@@ -161,6 +163,8 @@ class Measurement:
             scene.known["sources"] = hearing.parts[domain][:1, None]
         timed = {}
         for name, explain in self.explainers.items():
+            if name in known:
+                continue
             if explain is self.lmac_zs:
                 timed[name] = reference
             elif _NEEDS.get(type(explain), "reference") in scene.known:

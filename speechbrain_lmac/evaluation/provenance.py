@@ -16,7 +16,9 @@ _PACKAGES = (
     "speechbrain-lmac speechbrain torch torchaudio torchmetrics captum numpy scipy "
     "pandas matplotlib"
 ).split()
-_NO_RESULT = ("output_folder", "data_folder", "pairs_per_pass", "bootstrap_samples")
+_NO_RESULT = (
+    "output_folder data_folder baselines_from pairs_per_pass bootstrap_samples"
+).split()
 
 
 def plain(resolved):

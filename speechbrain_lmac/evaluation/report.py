@@ -21,6 +21,9 @@ count for each. The p-values are of two-sided permutation tests. AI and AG count
 above 1e-4 of a probability (raw: 1e-4 over the temperature), so that rounding is none.
 In mixtures a silent explanation has 0 dB SI-SDR. What masks on mel bands keep cannot be
 played: no heard figures."""
+_TAKEN_OVER = """\
+What does not depend on the decoder was measured before, in a run of the same settings
+with another decoder (baselines_from), its `seconds` too."""
 _PAPER = """\
 Lines with "paper" are what arXiv 2405.17615 prints, for another classifier and other
 clips (accuracy {mel} % mel, {stft} % stft): its AD has the range of probabilities that
@@ -109,6 +112,8 @@ def footer(rows, unreadable, hparams):
             f"Conditions left out, without a folder or a method: {', '.join(absent)}."
         )
     notes += left_out(rows, hparams["methods"])
+    if hparams["baselines_from"] is not None:
+        notes.append(_TAKEN_OVER)
     notes.append(_NOTES)
     if any(key[0] == hparams["dataset"] for key in published.FIGURES):
         notes.append(_PAPER.format(**published.ACCURACY))

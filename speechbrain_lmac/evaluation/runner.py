@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from speechbrain_lmac import __version__, atomic, weights
 from speechbrain_lmac.errors import AudioInputError, ConfigError, exit_code
-from speechbrain_lmac.evaluation import provenance, report, settings
+from speechbrain_lmac.evaluation import baselines, provenance, report, settings
 from speechbrain_lmac.evaluation.clips import dataset_module, load_clips
 from speechbrain_lmac.evaluation.conditions import generator
 from speechbrain_lmac.evaluation.journal import Journal
@@ -80,6 +80,7 @@ def evaluate(hparams, hparams_file, run_opts, overrides=""):
     with open(hparams_file, encoding="utf-8") as file:
         resolved = resolve_references(file, overrides).read()
     run_on_main(evaluation.write_settings, args=[resolved])
+    evaluation.take_over(resolved)
     evaluation.measure()
     ddp_barrier()
     run_on_main(evaluation.report)
@@ -135,15 +136,19 @@ class Evaluation:
             hparams["pairs_per_pass"],
         )
         self.journal = Journal(self.folder / "journal", get_rank() or 0)
-        self._memory = {}
+        self._memory, self.taken_over = {}, {}
 
-    def write_settings(self, resolved):
-        """Refuses a folder with results of other settings; writes ours into a new one.
+    def decisive(self, resolved):
+        """All that decides about the results, as plain values.
 
         Arguments
         ---------
         resolved : str
             The yaml with overrides in and references out.
+
+        Returns
+        -------
+        dict
         """
         mods = self.interpreter.mods
         known = {
@@ -158,11 +163,35 @@ class Evaluation:
             "mask floor": str(self.interpreter.hparams.mask_floor_db),
             "version": __version__,
         }
+        return provenance.plain(resolved) | known
+
+    def write_settings(self, resolved):
+        """Refuses a folder with results of other settings; writes ours into a new one.
+
+        Arguments
+        ---------
+        resolved : str
+            The yaml with overrides in and references out.
+        """
         provenance.check_unchanged(
-            self.folder / "settings.json", provenance.plain(resolved) | known
+            self.folder / "settings.json", self.decisive(resolved)
         )
         atomic.write(self.folder / "hyperparams.yaml", resolved)
         provenance.write_versions(self.folder / "versions.json")
+
+    def take_over(self, resolved):
+        """Reads what ``baselines_from`` has, so that it is not measured again.
+
+        Arguments
+        ---------
+        resolved : str
+            The yaml with overrides in and references out.
+        """
+        folder = self.hparams["baselines_from"]
+        if folder is not None:
+            self.taken_over = baselines.load(
+                folder, self.decisive(resolved), self.hparams["methods"]
+            )
 
     def measure(self):
         """Measures the clips that no process has measured yet, this process its share.
@@ -220,8 +249,9 @@ class Evaluation:
                     "explained": self.classes[hearing.explained],
                 }
                 other = others[domain].mask if others else None
-                found = self.measurement.rows(hearing, domain, reference, other)
-                rows += [about | row for row in found]
+                known = self.taken_over.get((clip, name, domain), {})
+                found = self.measurement.rows(hearing, domain, reference, other, known)
+                rows += [*known.values(), *(about | row for row in found)]
         return rows
 
     def _heard(self, clip, condition):
