@@ -2,10 +2,13 @@
 
     python benchmarks/faithfulness.py --data_folder DIR/ESC-50 --fold 4
     python benchmarks/faithfulness.py --data_folder DIR/ESC-50 --fold 3 --speed 0.7
+    python benchmarks/faithfulness.py --data_folder DIR/UrbanSound8K \\
+        --dataset UrbanSound8K --fold 2 --speed 0.7 --noise_db 3
 
 Prints the table of the README and writes it as JSON. Prompts are the classifier's
 template with each of the class names. Played at other speeds, clips that a decoder was
-trained on are as hard as new ones: weights are chosen on these.
+trained on are as hard as new ones: weights are chosen on these. In noise there are no
+mixtures.
 """
 
 import argparse
@@ -19,7 +22,7 @@ from torchaudio.functional import resample
 from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio
 from tqdm import tqdm
 
-from speechbrain_lmac import metrics
+from speechbrain_lmac import audio, metrics
 from speechbrain_lmac.errors import exit_code
 from speechbrain_lmac.evaluation.clips import DATASETS, dataset_module, load_clips
 from speechbrain_lmac.explainers.base import hear, hear_masked
@@ -39,6 +42,12 @@ def load_fold(dataset, data_folder, fold, classifier, speed=1.0, count=None):
         waves = resample(waves, round(10 * speed), 10)[:, :length]
         waves = torch.nn.functional.pad(waves, (0, length - waves.shape[1]))
     return waves, torch.tensor([classes.index(clips.label(clip)) for clip in chosen])
+
+
+def in_noise(waves, noise_db, seed):
+    """Clips [n, N] in white noise that lies ``noise_db`` below each of them."""
+    noise = torch.randn(waves.shape, generator=torch.Generator().manual_seed(seed))
+    return waves + audio.scaled_below(noise, waves, noise_db)
 
 
 def energy(values, domain):
@@ -203,7 +212,10 @@ def run(options):
         options.speed,
         options.clips,
     )
-    rounds = 5 if options.domain == "stft" else 0
+    quiet = options.noise_db is None
+    if not quiet:
+        waves = in_noise(waves, options.noise_db, options.seed)
+    rounds = 5 if options.domain == "stft" and quiet else 0
     table = measure(bench, waves, labels, rounds=rounds)
     for name, value in table.items():
         print(f"{name:24s}{value:10.4g}")
@@ -220,6 +232,7 @@ def main():
     parser.add_argument("--model", default="mini", help="mini, or an exported folder")
     parser.add_argument("--domain", default="stft", choices=DOMAINS)
     parser.add_argument("--speed", type=float, default=1.0, help="of playing")
+    parser.add_argument("--noise_db", type=float, help="white noise, so far below")
     parser.add_argument("--clips", type=int, help="at most, evenly taken; default: all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", help="a JSON file")

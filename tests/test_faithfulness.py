@@ -139,6 +139,16 @@ def test_what_keeps_both_sources_separates_none(script, bench, all_ones, waves):
     assert abs(table["SI-SDRi second prompt"]) < 1e-2
 
 
+def test_clips_in_noise(script, waves):
+    """As far below each clip as is said, the same for a seed."""
+    noise = script.in_noise(waves, 3.0, seed=1) - waves
+    below = waves.square().mean(1) / noise.square().mean(1)
+    assert 10 * below.log10() == pytest.approx(torch.full((3,), 3.0), abs=1e-3)
+    assert torch.equal(script.in_noise(waves, 3.0, seed=1) - waves, noise)
+    other = script.in_noise(waves, 3.0, seed=2) - waves
+    assert torch.cosine_similarity(noise, other).abs().max() < 0.1
+
+
 def test_one_clip_has_no_partner(script, bench, waves):
     table = script.measure(bench(), waves[:1], LABELS[:1], rounds=2)
     assert table["mixtures"] == 0 and "SI-SDRi first prompt" not in table
