@@ -35,7 +35,7 @@ ESC50, URBAN = EVALUATE.format("ESC-50"), EVALUATE.format("UrbanSound8K")
 MIXED = "[another_clip, speech, two_sources]"
 # where few clips left intervals that touch; without the two that cost most
 MORE = (
-    '--domains "[stft]" --clips 120 --curve_fractions "[]" --methods "[lmac_zs, '
+    '--domains "[stft]" --clips {} --curve_fractions "[]" --methods "[lmac_zs, '
     "gradcam, gradcam++, scorecam, gscorecam, control_ones, control_constant, "
     'control_random, control_other, control_loudest]"'
 )
@@ -81,7 +81,7 @@ SECTIONS = {
     ),
     "esc50_more": (
         "ESC-50, with other clips and speech, STFT masking, more clips",
-        f'{ESC50} --conditions "[another_clip, speech]" {MORE}',
+        f'{ESC50} --conditions "[another_clip, speech]" {MORE.format(120)}',
         "table.md",
     ),
     "urbansound8k_mixed": (
@@ -91,7 +91,12 @@ SECTIONS = {
     ),
     "urbansound8k_more": (
         "UrbanSound8K, with other clips, STFT masking, more clips",
-        f'{URBAN} --conditions "[another_clip]" {MORE}',
+        f'{URBAN} --conditions "[another_clip]" {MORE.format(120)}',
+        "table.md",
+    ),
+    "urbansound8k_noise_more": (
+        "UrbanSound8K, in white noise, STFT masking, more clips",
+        f'{URBAN} --conditions "[white_noise]" {MORE.format(300)}',
         "table.md",
     ),
     "prompts": (
