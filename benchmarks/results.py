@@ -96,7 +96,7 @@ SECTIONS = {
     ),
     "urbansound8k_noise_more": (
         "UrbanSound8K, in white noise, STFT masking, more clips",
-        f'{URBAN} --conditions "[white_noise]" {MORE.format(300)}',
+        f'{URBAN} --conditions "[white_noise]" {MORE.format(240)}',
         "table.md",
     ),
     "prompts": (
