@@ -130,7 +130,7 @@ SECTIONS = {
     ),
     "training_sets": (
         "What the training set is worth",
-        "python benchmarks/training_sets.py --data_folder DIR --epochs 1 "
+        "python benchmarks/training_sets.py --data_folder DIR --epochs 1 --clips 240 "
         "--precision bf16",
         "sanity/training_sets.md",
     ),
