@@ -96,7 +96,7 @@ class Questions:
         offered = offered.where(~unlikely, similarity <= most)
         likeliest = similarity.masked_fill(~offered, -torch.inf).argmax(1, keepdim=True)
         named = torch.cat([first, likeliest.where(single, second)], 1)
-        absent = self._absent(similarity, named, alike, offered)
+        absent = _absent(similarity, named, alike, offered)
         score = similarity.where(hard.unsqueeze(1) & ~unlikely, lots)
         foreign = (score + absent).argmax(1, keepdim=True)
         count = min(self.rivals, similarity.shape[1] - 2)
@@ -104,12 +104,13 @@ class Questions:
         prompts = torch.cat([likeliest, foreign], 1).where(single, named)
         return prompts, rivals, offered
 
-    def _absent(self, similarity, named, alike, offered):
-        """What to add to scores [B, Q] to choose what is not in the clip.
 
-        Nothing that is named; what was not offered only where nothing else is left,
-        and then what is like a name, or likeliest of all.
-        """
-        present = torch.cat([named, similarity.argmax(1, keepdim=True)], 1)
-        unwanted = 4.0 * alike[present].any(1) + 2.0 * ~offered
-        return (-unwanted).scatter(1, named, -torch.inf)
+def _absent(similarity, named, alike, offered):
+    """What to add to scores [B, Q] to choose what is not in the clip.
+
+    Nothing that is named; what was not offered only where nothing else is left,
+    and then what is like a name, or likeliest of all.
+    """
+    present = torch.cat([named, similarity.argmax(1, keepdim=True)], 1)
+    unwanted = 4.0 * alike[present].any(1) + 2.0 * ~offered
+    return (-unwanted).scatter(1, named, -torch.inf)

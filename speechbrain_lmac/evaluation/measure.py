@@ -134,7 +134,7 @@ class Measurement:
         return self._timed(self.lmac_zs, hearing, hearing.in_domain(domain))
 
     def rows(self, hearing, domain, reference, other=None, known=()):
-        """Figures of all explainers whose are not known.
+        """Figures of all explainers but those whose figures are known.
 
         Arguments
         ---------
