@@ -35,7 +35,7 @@ ESC50, URBAN = EVALUATE.format("ESC-50"), EVALUATE.format("UrbanSound8K")
 MIXED = "[another_clip, speech, two_sources]"
 # where few clips left intervals that touch; without the two that cost most
 MORE = (
-    '--domains "[stft]" --clips {} --curve_fractions "[]" --methods "[lmac_zs, '
+    '--clips {} --curve_fractions "[]" --methods "[lmac_zs, '
     "gradcam, gradcam++, scorecam, gscorecam, control_ones, control_constant, "
     'control_random, control_other, control_loudest]"'
 )
@@ -74,6 +74,11 @@ SECTIONS = {
         f'{URBAN} --conditions "[white_noise]" --clips 120 --curve_fractions "[]"',
         "table.md",
     ),
+    "esc50_noise_more": (
+        "ESC-50, in white noise, more clips",
+        f'{ESC50} --conditions "[white_noise]" {MORE.format(400)}',
+        "table.md",
+    ),
     "esc50_mixed": (
         "ESC-50, with other clips and speech, and mixtures",
         f'{ESC50} --conditions "{MIXED}" --clips 56 --curve_fractions "[]"',
@@ -81,7 +86,8 @@ SECTIONS = {
     ),
     "esc50_more": (
         "ESC-50, with other clips and speech, STFT masking, more clips",
-        f'{ESC50} --conditions "[another_clip, speech]" {MORE.format(120)}',
+        f'{ESC50} --conditions "[another_clip, speech]" --domains "[stft]" '
+        f"{MORE.format(120)}",
         "table.md",
     ),
     "urbansound8k_mixed": (
@@ -91,12 +97,12 @@ SECTIONS = {
     ),
     "urbansound8k_more": (
         "UrbanSound8K, with other clips, STFT masking, more clips",
-        f'{URBAN} --conditions "[another_clip]" {MORE.format(120)}',
+        f'{URBAN} --conditions "[another_clip]" --domains "[stft]" {MORE.format(120)}',
         "table.md",
     ),
     "urbansound8k_noise_more": (
         "UrbanSound8K, in white noise, STFT masking, more clips",
-        f'{URBAN} --conditions "[white_noise]" {MORE.format(240)}',
+        f'{URBAN} --conditions "[white_noise]" --domains "[stft]" {MORE.format(480)}',
         "table.md",
     ),
     "prompts": (

@@ -47,8 +47,13 @@ class SceneObjective:
     confidence : float or sequence of float
         Weight of :func:`~speechbrain_lmac.objective.confidence_drop`. This weight
         and those below may move during the training: see :func:`at`.
+    odds : float
+        What *confidence* asks the odds of a single clip's prompt to be multiplied by;
+        a mixture's prompt is to be as likely as in its source alone, which is more.
     l1 : float or sequence of float
         Weight of the mean of masks of prompts that name something in the clip.
+    noise_l1 : float
+        Share of it for clips in white noise, which sound in all bins and need more.
     l1_foreign : float or sequence of float
         Weight of the mean of masks of prompts that do not.
     removal : float or sequence of float
@@ -76,7 +81,9 @@ class SceneObjective:
         match=10.0,
         bank=20.0,
         confidence=0.0,
+        odds=1.0,
         l1=1.0,
+        noise_l1=1.0,
         l1_foreign=1.5,
         removal=1.0,
         loudness=0.0,
@@ -88,8 +95,9 @@ class SceneObjective:
         self.mix_share, self.mix_db = mix_share, mix_db
         self.noise_share, self.noise_db = noise_share, noise_db
         self.played_share = played_share
-        self.match, self.bank, self.confidence = match, bank, confidence
-        self.l1, self.l1_foreign = l1, l1_foreign
+        self.match, self.bank = match, bank
+        self.confidence, self.odds = confidence, odds
+        self.l1, self.noise_l1, self.l1_foreign = l1, noise_l1, l1_foreign
         self.removal, self.loudness = removal, loudness
         self.order, self.pairs_per_pass = order, pairs_per_pass
 
@@ -114,9 +122,10 @@ class SceneObjective:
         level = torch.empty(count, 1).uniform_(-self.mix_db, self.mix_db).to(device)
         played = (torch.rand(count) < self.played_share).to(device)
         drawn = self.questions.draw(count, len(bank))
-        noisy = waveforms
+        noise = torch.zeros_like(waveforms)
         if self.noise_share:
-            noisy = waveforms + white_noise(waveforms, self.noise_share, self.noise_db)
+            noise = white_noise(waveforms, self.noise_share, self.noise_db)
+        noisy = noise.any(1)
 
         first, second = waveforms[rows], waveforms[partner][rows]
         prompt, other = prompt[rows], prompt[partner][rows]
@@ -124,7 +133,8 @@ class SceneObjective:
         mixed = mixed[rows] & ~alike[prompt, other]
         both = mixed.unsqueeze(1)
         first, second = at_levels(first, second, level[rows])
-        first, second = first.where(both, noisy[rows]), second.where(both, 0.0)
+        single = (waveforms + noise)[rows]
+        first, second = first.where(both, single), second.where(both, 0.0)
         spectra = self.classifier.stft(torch.stack([first, second]))
         magnitude = spectra.sum(0).abs()
         scene = hear(self.classifier, magnitude, domain)
@@ -167,6 +177,7 @@ class SceneObjective:
             samples=waveforms.shape[1],
             played=played[rows],
             offered=offered,
+            noisy=noisy[rows] & ~mixed,
         )
 
     def terms(self, pairs, masks, ramp=1.0):
@@ -183,6 +194,7 @@ class SceneObjective:
         heard = hear_masked(self.classifier, kept, domain, self.pairs_per_pass)
         similarity = similarities(heard, pairs.bank)
         own, mixed = pairs.own.float(), pairs.mixed
+        sparse = torch.where(pairs.noisy, self.noise_l1, 1.0).view(-1, 1, 1, 1)
         terms = {
             "match": self.match
             * objective.similarity_matching(
@@ -190,7 +202,7 @@ class SceneObjective:
                 pairs.target.gather(2, at_prompt).squeeze(2),
                 own + 0.5 * (1 - own),
             ),
-            "sparsity": at(self.l1, ramp) * objective.mask_mean(masks, own),
+            "sparsity": at(self.l1, ramp) * objective.mask_mean(sparse * masks, own),
             "foreign": at(self.l1_foreign, ramp) * objective.mask_mean(masks, 1 - own),
         }
         terms["bank"] = self.bank * objective.similarity_matching(
@@ -202,8 +214,13 @@ class SceneObjective:
                 values.masked_fill(left_out, -torch.inf)[pairs.own]
                 for values in (similarity, pairs.target)
             )
+            single = ~mixed.unsqueeze(1).expand_as(pairs.own)[pairs.own]
             terms["confidence"] = at(self.confidence, ramp) * objective.confidence_drop(
-                now, then, self.classifier.temperature, pairs.prompt[pairs.own]
+                now,
+                then,
+                self.classifier.temperature,
+                pairs.prompt[pairs.own],
+                torch.where(single, self.odds, 1.0),
             )
         if self.order:
             terms["order"] = at(self.order, ramp) * objective.mask_order(

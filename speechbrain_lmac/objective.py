@@ -158,10 +158,11 @@ def loudness_matching(kept, source, energies):
     return weighted_mean(error / energies.sum((-2, -1)).clamp(min=1e-6))
 
 
-def confidence_drop(masked, target, temperature, prompt):
+def confidence_drop(masked, target, temperature, prompt, odds=1.0):
     """The prompt is no less likely among the sentences than it should be.
 
-    Ours: the mean of ``max(0, log p_target - log p_masked)`` at the prompt.
+    Ours: the mean of ``max(0, log p_target - log p_masked)`` at the prompt, where
+    ``p_target / (1 - p_target)`` is ``odds`` times what it is in ``target``.
 
     Arguments
     ---------
@@ -173,6 +174,8 @@ def confidence_drop(masked, target, temperature, prompt):
         The classifier's logit scale.
     prompt : torch.Tensor
         Number of the prompt among the sentences [N].
+    odds : float or torch.Tensor
+        What the odds of the prompt should be multiplied by [N].
 
     Returns
     -------
@@ -182,6 +185,8 @@ def confidence_drop(masked, target, temperature, prompt):
     rows = torch.arange(len(prompt), device=prompt.device)
     now = F.log_softmax(temperature * masked, -1)[rows, prompt]
     then = F.log_softmax(temperature * target, -1)[rows, prompt]
+    likely = then.exp()
+    then = then - (likely + (1 - likely) / odds).log()
     return weighted_mean((then - now).clamp(min=0))
 
 

@@ -109,6 +109,8 @@ class Pairs:
         Whether what is kept of the clip is heard as it is played [B].
     offered : torch.Tensor
         Whether the prompt was chosen among the sentence and others [B, Q].
+    noisy : torch.Tensor
+        Whether the clip is heard in white noise [B].
     """
 
     scene: Scene
@@ -124,6 +126,7 @@ class Pairs:
     samples: int | None = None
     played: torch.Tensor | None = None
     offered: torch.Tensor | None = None
+    noisy: torch.Tensor | None = None
 
 
 class PaperObjective:

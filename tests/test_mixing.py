@@ -15,7 +15,9 @@ WEIGHTS = {
     "match": 3.0,
     "bank": 5.0,
     "confidence": (0.2, 0.7),  # two numbers move, one stays
+    "odds": 1.8,
     "l1": (0.0, 1.1),
+    "noise_l1": 0.6,
     "l1_foreign": 1.7,
     "removal": 0.9,
     "loudness": 1.3,
@@ -56,10 +58,14 @@ def make_scene_objective(classifier, domain="stft", questions=None, **settings):
 
 
 def all_kinds(scenes, waves, bank):
-    """Pairs of a mixture and of a single clip, each heard as masked and as played."""
+    """Pairs of a mixture and of a single clip, each heard as masked and as played.
+
+    One of the clips is in noise, and one is not.
+    """
     for _ in range(1000):
         pairs = scenes.prepare(waves, bank, torch.arange(CLIPS))
-        if len({*zip(pairs.mixed.tolist(), pairs.played.tolist(), strict=True)}) == 4:
+        kinds = {*zip(pairs.mixed.tolist(), pairs.played.tolist(), strict=True)}
+        if len(kinds) == 4 and pairs.noisy.sum() == 1:
             return pairs
     raise AssertionError("the four never came together")
 
@@ -88,15 +94,19 @@ def slow_scenes(scenes, pairs, masks, ramp):
             share.append(1.0 if own else 0.5)
             match.append(share[-1] * (target[at] - similarity[at]).abs())
             (size if own else foreign).append(mean(masks[i, k].reshape(-1)))
+            if own and pairs.noisy[i]:
+                size[-1] = 0.6 * size[-1]
             if not own:
                 continue
             every += [(t - s).abs() for t, s in zip(target, similarity, strict=True)]
-            log, offered = [], pairs.offered[i].tolist()
+            likely, offered = [], pairs.offered[i].tolist()
             for row in (target, similarity):
                 powers = [(temperature * s).exp() for s in row]
                 among = [p for p, o in zip(powers, offered, strict=True) if o]
-                log.append((powers[at] / sum(among)).log())
-            confidence.append((log[0] - log[1]).clamp(min=0))
+                likely.append(powers[at] / sum(among))
+            odds = likely[0] / (1 - likely[0]) * (1.0 if pairs.mixed[i] else 1.8)
+            drop = (odds / (1 + odds) / likely[1]).log()
+            confidence.append(drop.clamp(min=0))
             left = heard(classifier, masking.remove(masks[i, k], x), domain)
             similarity = [dot(left, sentence) for sentence in bank]
             wanted = pairs.rest[i, k]
@@ -128,7 +138,7 @@ def slow_scenes(scenes, pairs, masks, ramp):
 
 
 def test_scene_objective(classifier, bank, waves, domain, random_masks):
-    scenes = make_scene_objective(classifier, domain)
+    scenes = make_scene_objective(classifier, domain, noise_share=0.5)
     pairs = all_kinds(scenes, waves, bank)
     masks = random_masks(pairs)
     close(scenes.terms(pairs, masks, 0.6), slow_scenes(scenes, pairs, masks, 0.6))
@@ -207,12 +217,14 @@ def test_single_clips_in_white_noise(classifier, bank, waves, noise_share, noise
         for i in (~pairs.mixed).nonzero().flatten().tolist():
             noise = (pairs.spectrum[i] - clean[i]).abs().square()
             heard.append(bool(noise.max() > 1e-8))
+            assert heard[-1] == pairs.noisy[i]
             if heard[-1]:
                 power = clean[i].abs().square().mean() / noise.mean()
                 below.append(10 * power.log10().item())
                 low, high = noise[1:-1].mean(1).chunk(2)
                 assert 0.8 < low.mean() / high.mean() < 1.25
         for i in pairs.mixed.nonzero().flatten().tolist():
+            assert not pairs.noisy[i]
             mixture, every = pairs.spectrum[i].reshape(-1, 1), clean.flatten(1).T
             gains = torch.linalg.lstsq(every, mixture).solution
             torch.testing.assert_close(every @ gains, mixture, rtol=1e-3, atol=1e-3)

@@ -106,6 +106,14 @@ def test_confidence_drop():
     assert objective.confidence_drop(none, none, 2.5, prompt[:0]).item() == 0
 
 
+def test_confidence_drop_asks_for_higher_odds():
+    """From 1 : 3 with twice the odds to 2 : 3, of one clip alone."""
+    same = torch.zeros(2, 4)
+    prompt, odds = torch.tensor([0, 3]), torch.tensor([2.0, 1.0])
+    given = objective.confidence_drop(same, same, 10.0, prompt, odds).item()
+    assert given == pytest.approx(math.log((2 / 5) / (1 / 4)) / 2, abs=1e-6)
+
+
 def test_more_of_the_same_bins_changes_no_term():
     """A grid four times as fine, with the same sound on it."""
     masks, energies = torch.rand(2, 3, 4, 5), torch.rand(2, 4, 5)

@@ -47,8 +47,11 @@ def test_each_stage_goes_on_from_the_one_before(commands, tmp_path):
     for command in commands:
         if "average" in command[0]:
             assert (ROOT / command[0]).is_file()
-            assert command[1:] == [*exports[-2:], str(tmp_path / "out" / "mean")]
-            exports.append(command[-1])
+            *averaged, mean = command[1:]
+            assert averaged == [e for e in exports if e in averaged]  # each made before
+            assert averaged[-1] == exports[-1] and len(averaged) > 1
+            assert Path(mean).parent == tmp_path / "out"
+            exports.append(mean)
             continue
         assert (ROOT / command[0]).is_file() and (ROOT / command[1]).is_file()
         yaml, options, overrides = sb.parse_arguments(command[1:])
@@ -69,10 +72,10 @@ def test_each_stage_goes_on_from_the_one_before(commands, tmp_path):
             assert at(getattr(objective, name), ramp=1.0) >= strict
             if not hparams["start_from"]:  # strict from the start, masks stay all ones
                 assert at(getattr(objective, name), ramp=0.0) < strict / 4
-    assert objective.order and objective.noise_share
+    assert objective.order and objective.noise_share and objective.odds > 1
     questions = objective.questions
     assert questions.rivals and questions.left_out and questions.unlikely_share
-    assert len(exports) == 1 + 7 + 1  # and the mean
+    assert len(exports) == 1 + 11 + 3  # and the means
 
 
 @pytest.fixture
