@@ -102,7 +102,7 @@ SECTIONS = {
     ),
     "urbansound8k_noise_more": (
         "UrbanSound8K, in white noise, STFT masking, more clips",
-        f'{URBAN} --conditions "[white_noise]" --domains "[stft]" {MORE.format(480)}',
+        f'{URBAN} --conditions "[white_noise]" --domains "[stft]" {MORE.format(240)}',
         "table.md",
     ),
     "prompts": (

@@ -75,7 +75,7 @@ def test_each_stage_goes_on_from_the_one_before(commands, tmp_path):
     assert objective.order and objective.noise_share and objective.odds > 1
     questions = objective.questions
     assert questions.rivals and questions.left_out and questions.unlikely_share
-    assert len(exports) == 1 + 11 + 3  # and the means
+    assert len(exports) == 1 + 12 + 4  # and the means
 
 
 @pytest.fixture
