@@ -182,11 +182,14 @@ def made_with(name):
 
 
 def taken(folder):
-    """Seconds that a section took, as it would be made today; None: not measured."""
+    """What a section took, as it would be made today; None: not measured."""
     file = folder / TAKEN
     told = json.loads(file.read_text()) if file.exists() else {}
-    seconds = told.pop("seconds", None)
-    return seconds if told == made_with(folder.name) else None
+    seconds, baselines = told.pop("seconds", None), told.pop("baselines", False)
+    if seconds is None or told != made_with(folder.name):
+        return None
+    known = ", without the explainers that had been measured for another decoder"
+    return f"{seconds} s{known if baselines else ''}."
 
 
 def measure(name, data_folder, output, baselines=None):
@@ -203,14 +206,15 @@ def measure(name, data_folder, output, baselines=None):
     command = [sys.executable, *launcher, *words[1:], "--output_folder", str(folder)]
     if words[1].startswith("benchmarks/"):
         command[command.index("--output_folder")] = "--output"
-    if baselines and (before := baselines / name).is_dir() and "evaluate.py" in words:
+    before = baselines and "evaluate.py" in words and baselines / name
+    if taken_over := bool(before and before.is_dir()):
         command[-2:-2] = ["--baselines_from", str(before)]
     print(shlex.join(command), flush=True)
     started = time.monotonic()
     code = subprocess.run(command, cwd=ROOT).returncode
     if not code:
         seconds = round(time.monotonic() - started)
-        told = {"seconds": seconds} | made_with(name)
+        told = {"seconds": seconds, "baselines": taken_over} | made_with(name)
         (folder / TAKEN).write_text(json.dumps(told))
     return code
 
@@ -264,15 +268,15 @@ def write(output, file):
     parts = [INTRODUCTION, at_a_glance(output)]
     parts += [CONTROLS, at_a_glance(output, controls=True)]
     for name, (title, command, tables) in SECTIONS.items():
-        seconds = taken(output / name)
-        if seconds is None:
+        cost = taken(output / name)
+        if cost is None:
             parts += [f"## {title}", "Not measured."]
             continue
         text = (output / name / tables).read_text()
         if text.startswith("# "):  # the section has a title of its own
             text = text.partition("\n")[2]
         text = text.replace("\n## ", "\n### ").replace(f"{output}/", "").strip()
-        parts += [f"## {title}", f"```bash\n{command}\n```", f"{seconds} s.", text]
+        parts += [f"## {title}", f"```bash\n{command}\n```", cost, text]
     file.write_text("\n\n".join(parts) + "\n")
     print(file)
 

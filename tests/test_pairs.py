@@ -134,7 +134,7 @@ def twice(pairs):
     scene, encoding = pairs.scene, pairs.scene.encoding
     maps = tuple(map(double, encoding.maps))
     names = "text", "prompt", "target", "rest", "own", "mixed", "sources"
-    names = *names, "spectrum", "played", "offered"
+    names = *names, "spectrum", "played", "offered", "noisy"
     again = {
         name: double(getattr(pairs, name))
         for name in names

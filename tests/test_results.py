@@ -80,6 +80,8 @@ def test_baselines_of_another_decoder(script, run, tmp_path):
     option = f"--baselines_from {before / 'esc50_stft'} --output_folder "
     assert [option in command for command in given] == [True, False, False]
     assert not any("--baselines" in command for command in given[1:])
+    told = [script.taken(tmp_path / "out" / name) for name in script.SECTIONS]
+    assert ["another decoder" in cost for cost in told if cost] == [True, False, False]
 
 
 @pytest.mark.parametrize(
