@@ -90,6 +90,16 @@ SECTIONS = {
         f"{MORE.format(120)}",
         "table.md",
     ),
+    "esc50_speech_more": (
+        "ESC-50, in speech, Mel masking, more clips",
+        f'{ESC50} --conditions "[speech]" --domains "[mel]" {MORE.format(120)}',
+        "table.md",
+    ),
+    "esc50_two_sources_more": (
+        "ESC-50, mixtures, STFT masking, more clips",
+        f'{ESC50} --conditions "[two_sources]" --domains "[stft]" {MORE.format(120)}',
+        "table.md",
+    ),
     "urbansound8k_mixed": (
         "UrbanSound8K, with other clips and speech, and mixtures",
         f'{URBAN} --conditions "{MIXED}" --clips 56 --curve_fractions "[]"',
