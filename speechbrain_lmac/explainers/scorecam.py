@@ -114,11 +114,11 @@ class ScoreCAM(CAM):
         channel = self.select(scene, text, maps)
         varies = (maps.amax((-2, -1)) > maps.amin((-2, -1))).unsqueeze(1)
         varies = varies.expand(-1, channel.shape[1], -1).gather(2, channel)
+        # one round trip to the device a batch: what is constant is not heard
+        pairs = varies.nonzero(as_tuple=True)
         heard = text.new_zeros(*channel.shape, text.shape[-1])
-        if varies.any():  # the others would be heard as silence, for a weight of 0
-            clip = torch.arange(len(maps), device=maps.device)[:, None, None]
-            clip, some = clip.expand_as(channel)[varies], channel[varies]
-            heard[varies] = self.heard(scene, maps, clip, some)
+        if len(pairs[0]):
+            heard[pairs] = self.heard(scene, maps, pairs[0], channel[pairs])
         score = self.classifier.temperature * (heard * text.unsqueeze(2)).sum(-1)
         # finite: if all are constant the map is constant too, and not a number nowhere
         lowest = torch.finfo(score.dtype).min
