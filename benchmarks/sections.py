@@ -10,11 +10,13 @@ CHECK = (
 )
 ESC50, URBAN = EVALUATE.format("ESC-50"), EVALUATE.format("UrbanSound8K")
 MIXED = "[another_clip, speech, two_sources]"
+CONTROLS = (
+    "control_ones, control_constant, control_random, control_other, control_loudest"
+)
 # where few clips left intervals that touch; without the two that cost most
 MORE = (
     '--clips {} --curve_fractions "[]" --methods "[lmac_zs, '
-    "gradcam, gradcam++, scorecam, gscorecam, control_ones, control_constant, "
-    'control_random, control_other, control_loudest]"'
+    f'gradcam, gradcam++, scorecam, gscorecam, {CONTROLS}]"'
 )
 # Folder of the results: title, command, the file with the tables. All of it takes two
 # cores some three hours, by which the counts of clips were chosen.
@@ -75,6 +77,12 @@ SECTIONS = {
     "esc50_two_sources_more": (
         "ESC-50, mixtures, STFT masking, more clips",
         f'{ESC50} --conditions "[two_sources]" --domains "[stft]" {MORE.format(120)}',
+        "table.md",
+    ),
+    "esc50_two_sources_controls": (
+        "ESC-50, mixtures, against the controls",
+        f'{ESC50} --conditions "[two_sources]" --curve_fractions "[]" '
+        f'--methods "[lmac_zs, {CONTROLS}, control_ideal]"',
         "table.md",
     ),
     "urbansound8k_mixed": (

@@ -115,9 +115,8 @@ class SceneObjective:
         count, device = len(waveforms), waveforms.device
         # drawn for the whole batch, so that every process draws the same
         domain = one_of(self.maskings)
-        partner = (
-            torch.arange(count) + int(torch.randint(1, max(2, count), ()))
-        ) % count
+        shift = int(torch.randint(1, max(2, count), ()))
+        partner = torch.arange(count).roll(-shift)
         mixed = (torch.rand(count) < self.mix_share).to(device)
         level = torch.empty(count, 1).uniform_(-self.mix_db, self.mix_db).to(device)
         played = (torch.rand(count) < self.played_share).to(device)
@@ -133,8 +132,8 @@ class SceneObjective:
         mixed = mixed[rows] & ~alike[prompt, other]
         both = mixed.unsqueeze(1)
         first, second = at_levels(first, second, level[rows])
-        single = (waveforms + noise)[rows]
-        first, second = first.where(both, single), second.where(both, 0.0)
+        first = first.where(both, (waveforms + noise)[rows])
+        second = second.where(both, 0.0)
         spectra = self.classifier.stft(torch.stack([first, second]))
         magnitude = spectra.sum(0).abs()
         scene = hear(self.classifier, magnitude, domain)
@@ -147,8 +146,7 @@ class SceneObjective:
             mixed,
             alike,
         )
-        if not self.order:
-            rivals = rivals[:, :0]
+        rivals = rivals if self.order else rivals[:, :0]
         target = similarity.unsqueeze(1).repeat(1, 2, 1)
         silence = hear(self.classifier, torch.zeros_like(magnitude[:1]), domain)
         silence = similarities(silence.encoding.embedding, bank)

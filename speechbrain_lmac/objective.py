@@ -96,7 +96,9 @@ def prompt_diversity(masks, energies, text):
     """Eq. 7's purpose: masks of one clip differ as much as their prompts do.
 
     The paper's formula is not public; this is ours: the mean over clips and pairs of
-    different prompts of ``|cos(M_j X, M_k X) - t_j . t_k|``.
+    different prompts of ``| |u_j - u_k| - |t_j - t_k| |``, with u the masked
+    spectrogram ``M X`` of length 1. (Of cosines in place of distances the gradient is 0
+    where masks are alike, so that alike they stay.)
 
     Arguments
     ---------
@@ -122,11 +124,18 @@ def prompt_diversity(masks, energies, text):
     pairs = masks.shape[1]
     if pairs < 2:
         return masks.new_zeros(())
-    kept = F.normalize((masks * energies.unsqueeze(1)).flatten(2), dim=-1)
-    alike = torch.einsum("bjx,bkx->bjk", kept, kept)
-    wanted = torch.einsum("bjd,bkd->bjk", text, text)
+    # in bfloat16 all cosines above 0.99 are alike
+    with torch.autocast(masks.device.type, enabled=False):
+        kept = F.normalize((masks * energies.unsqueeze(1)).float().flatten(2), dim=-1)
+        error = (_distances(kept) - _distances(text.float())).abs()
     different = ~torch.eye(pairs, dtype=torch.bool, device=masks.device)
-    return weighted_mean((alike - wanted).abs()[:, different])
+    return weighted_mean(error[:, different])
+
+
+def _distances(unit):
+    """Between unit vectors [B, K, D], [B, K, K]; below 0.001 as if it were that."""
+    cosine = torch.einsum("bjd,bkd->bjk", unit, unit)
+    return (2 - 2 * cosine).clamp(min=1e-6).sqrt()
 
 
 def loudness_matching(kept, source, energies):

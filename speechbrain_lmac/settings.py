@@ -56,12 +56,17 @@ def load_settings(hparams_file, overrides=""):
 
 
 def _check_given(overrides):
-    """An override without a value would be null, which is a choice to be written."""
+    """An override without a value would be null, which is a choice to be written.
+
+    The seed is used while the yaml is loaded, so that it is looked at before.
+    """
     given = YAML().compose(overrides)
     for key, value in given.value if isinstance(given, MappingNode) else ():
         tagged = not str(value.tag).startswith("tag:")  # such as !name:
         if value.value == "" and not tagged:
             raise ConfigError(f"--{key.value} is empty: give it a value, or null")
+        if key.value == "seed" and not str(value.value).isdecimal():
+            raise ConfigError(f"seed is {value.value}: give {_SEED}")
 
 
 def chosen_objective(hparams):
@@ -133,6 +138,7 @@ def _between(value, least, most):
     return isinstance(value, int | float) and least <= value <= most
 
 
+_SEED = "a whole number, at least 0"
 # names, what each is, and whether a value is that
 _WANTED = (
     (
@@ -147,7 +153,7 @@ _WANTED = (
     ),
     (
         "seed",
-        "a whole number, at least 0",
+        _SEED,
         lambda value: _whole(value, 0),
     ),
     (

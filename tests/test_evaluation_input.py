@@ -138,7 +138,7 @@ def test_a_law_in_the_yaml_wins_over_the_interpreters(
         "explainers": "{gscorecam: {law: log}}",
     }
     hparams = loaded(command_line(tmp_path / "run", **given))
-    measurement = runner.Evaluation(hparams).measurement
+    measurement = runner.Evaluation(hparams).rows.measurement
     study = Study.from_settings(hparams)
     of_study = {name: make(study.classifier) for name, make in study.makers.items()}
     floor = mods.classifier.stft.full_scale * 10 ** (-50 / 20)

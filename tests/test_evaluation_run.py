@@ -15,6 +15,7 @@ import torch
 from speechbrain_lmac.classifiers.mini import MiniCLAP
 from speechbrain_lmac.evaluation import runner
 from speechbrain_lmac.evaluation.measure import Measurement
+from speechbrain_lmac.evaluation.rows import Rows
 from speechbrain_lmac.metrics import METRICS
 from speechbrain_lmac.testing import random_classifier
 
@@ -25,6 +26,7 @@ METHODS = (
     "control_ideal"
 ).split()
 CAMS = "gradcam gradcam++ scorecam gscorecam".split()
+GRADIENTS = ["smoothgrad", "integrated_gradients"]
 CONTROLS = [m for m in METHODS if m.startswith("control_")]
 
 
@@ -186,7 +188,7 @@ def test_passes_change_nothing(command_line, whole, tmp_path):
 
 def test_a_killed_run_goes_on(command_line, whole, tmp_path, monkeypatch):
     """Killed in the third clip, in the middle of a line; nothing is measured twice."""
-    measured, rows = [], runner.Evaluation._rows
+    measured, rows = [], Rows.__call__
 
     def counted(self, clip):
         if clip == "3-rain" and clip not in measured:
@@ -195,7 +197,7 @@ def test_a_killed_run_goes_on(command_line, whole, tmp_path, monkeypatch):
         measured.append(clip)
         return rows(self, clip)
 
-    monkeypatch.setattr(runner.Evaluation, "_rows", counted)
+    monkeypatch.setattr(Rows, "__call__", counted)
     with pytest.raises(KeyboardInterrupt):
         runner.run(command_line(tmp_path / "run"))
     with open(tmp_path / "run" / "journal" / "0.jsonl", "a") as file:
@@ -277,13 +279,14 @@ def test_encoder_passes(command_line, tmp_path, monkeypatch):
     monkeypatch.setattr(MiniCLAP, "embed_text", counted_text)
     monkeypatch.setattr(Measurement, "hear", counted_hear)
     given = {
-        "methods": ["lmac_zs", *CAMS, *CONTROLS],
+        "methods": ["lmac_zs", *CAMS, *GRADIENTS, *CONTROLS],
         "conditions": "[in_domain, two_sources]",
         "domains": "[stft, mel]",
     }
     assert runner.run(command_line(tmp_path / "run", **given)) == 0
     channels = random_classifier().map_channels[-1]
     own = {"scorecam": channels, "gscorecam": round(0.1 * channels)}
+    own |= dict.fromkeys(GRADIENTS, 50)
     needed = 0
     for _, part in results(tmp_path / "run").groupby(["clip", "condition"]):
         needed += 1 + 1  # the sound itself, and its gradient for three of the CAMs

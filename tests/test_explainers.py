@@ -216,26 +216,25 @@ def test_maps_of_silence_are_dark(classifier, text, explain_by_map, domain):
 # ---- a transformer, with maps of both signs ----
 
 
+# the same with fewer passes of a large encoder: gScoreCAM has Score-CAM's, for less
+ANY_BACKEND = EXPLAINERS | {
+    "gscorecam": partial(GScoreCAM, top=0.005),
+    "smoothgrad": partial(SmoothGrad, samples=2),
+    "integrated_gradients": partial(IntegratedGradients, steps=2),
+}
+del ANY_BACKEND["scorecam"]
+
+
 @pytest.fixture(scope="module")
 def transformer():
     return random_laion()
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        GradCAM,
-        GradCAMPlusPlus,
-        partial(GScoreCAM, top=0.005),
-        partial(SmoothGrad, samples=2),
-        partial(IntegratedGradients, steps=2),
-    ],
-)
-def test_any_backend(transformer, make):
-    scene = hear(transformer, transformer.stft(hum(1, 9600)).abs(), "mel")
+@pytest.mark.parametrize("make", ANY_BACKEND.values(), ids=ANY_BACKEND)
+def test_any_backend(transformer, make, domain):
+    scene = listen(transformer, hum(1, 9600), domain, prompts=1)
     text = transformer.embed_text(PROMPTS[:1])
-    masks = are_masks(make(transformer)(scene, text), scene, prompts=1)
-    assert masks.any() and (masks < 1).any()
+    assert are_masks(make(transformer)(scene, text), scene, prompts=1).any()
 
 
 # ---- from maps to masks ----

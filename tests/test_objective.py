@@ -48,16 +48,26 @@ def test_prompt_diversity():
             for k in range(3):
                 if j == k:
                     continue
-                a = (masks[i, j] * energies[i]).reshape(-1).tolist()
-                b = (masks[i, k] * energies[i]).reshape(-1).tolist()
-                cosine = sum(x * y for x, y in zip(a, b, strict=True))
-                cosine /= math.hypot(*a) * math.hypot(*b)
-                wanted = (text[i, j] * text[i, k]).sum().item()
-                terms.append(abs(cosine - wanted))
+                a = (masks[i, j] * energies[i]).reshape(-1)
+                b = (masks[i, k] * energies[i]).reshape(-1)
+                apart = math.dist((a / a.norm()).tolist(), (b / b.norm()).tolist())
+                wanted = math.dist(text[i, j].tolist(), text[i, k].tolist())
+                terms.append(abs(apart - wanted))
     given = objective.prompt_diversity(masks, energies, text).item()
     assert given == pytest.approx(sum(terms) / len(terms), abs=1e-5)
     single = objective.prompt_diversity(masks[:, :1], energies, text[:, :1])
     assert single.item() == 0
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_masks_that_are_alike_are_driven_apart(autocast):
+    """Also under autocast, whose cosines would be 1."""
+    masks = torch.rand(1, 1, 8, 9) + 0.01 * torch.rand(1, 2, 8, 9)
+    masks.requires_grad_()
+    text = torch.eye(2).unsqueeze(0)
+    with torch.autocast("cpu", torch.bfloat16, autocast):
+        objective.prompt_diversity(masks, torch.rand(1, 8, 9), text).backward()
+    assert masks.grad.norm() > 0.1
 
 
 def test_loudness_matching():

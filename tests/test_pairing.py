@@ -43,8 +43,8 @@ def slow_paper(classifier, masking, domain, waves, bank, prompt, masks, weights)
             for other, o in enumerate(asked):
                 if o != i:
                     a, b = (masks[j, m] * x for m in (k, other))
-                    cosine = (a * b).sum() / (a.norm() * b.norm())
-                    apart.append((cosine - bank[i] @ bank[o]).abs())
+                    distance = (a / a.norm() - b / b.norm()).norm()
+                    apart.append((distance - (bank[i] - bank[o]).norm()).abs())
     terms = {"match": match, "sparsity": size, "diversity": apart}
     return {n: weights[n] * torch.stack(values).mean() for n, values in terms.items()}
 

@@ -87,6 +87,7 @@ def error(capsys):
         ({"bank_size": "abc"}, "bank_size is abc: give a whole number"),
         ({"max_unreadable": "abc"}, "max_unreadable is abc: give a number"),
         ({"seed": -1}, "seed is -1: give a whole number, at least 0"),
+        ({"seed": "x"}, "seed is x: give a whole number, at least 0"),
         ({"checkpointer": "null"}, "checkpointer is None: give an object"),
     ],
 )

@@ -129,9 +129,23 @@ class Measurement:
         parts = {"stft": alone, "mel": self.classifier.to_mel(alone)}
         return Hearing(sound, spectrum, scene, predicted, label, parts)
 
-    def reference(self, hearing, domain):
-        """LMAC-ZS's mask of a :class:`Hearing`, which controls are made from."""
-        return self._timed(self.lmac_zs, hearing, hearing.in_domain(domain))
+    def references(self, hearing):
+        """LMAC-ZS's masks of a :class:`Hearing`, which controls are made from.
+
+        Arguments
+        ---------
+        hearing : Hearing
+            Of the sound.
+
+        Returns
+        -------
+        dict of str to Timed
+            By domain.
+        """
+        return {
+            domain: self._timed(self.lmac_zs, hearing, hearing.in_domain(domain))
+            for domain in self.columns.maskings
+        }
 
     def rows(self, hearing, domain, reference, other=None, known=()):
         """Figures of all explainers but those whose figures are known.
@@ -143,7 +157,7 @@ class Measurement:
         domain : str
             ``stft`` or ``mel``.
         reference : Timed
-            From :meth:`reference`.
+            That of the domain, from :meth:`references`.
         other : torch.Tensor
             LMAC-ZS's mask of another clip [1, 1, F, T]; without it, its control is
             left out.

@@ -21,16 +21,13 @@ from speechbrain_lmac import __version__, atomic, weights
 from speechbrain_lmac.errors import AudioInputError, ConfigError, exit_code
 from speechbrain_lmac.evaluation import baselines, provenance, report, settings
 from speechbrain_lmac.evaluation.clips import dataset_module, load_clips
-from speechbrain_lmac.evaluation.conditions import generator
 from speechbrain_lmac.evaluation.journal import Journal
 from speechbrain_lmac.evaluation.measure import Measurement
+from speechbrain_lmac.evaluation.rows import Rows
 from speechbrain_lmac.interpreter import LMACZSInterpreter
 from speechbrain_lmac.settings import load_settings
 
 logger = logging.getLogger(__name__)
-
-# clips at a time: this one, that whose mask its control takes, and the one before
-_MEMORY = 3
 
 
 def run(arguments):
@@ -102,7 +99,7 @@ class Evaluation:
         settings.check_scale(hparams)
         self.hparams, self.folder = hparams, Path(hparams["output_folder"])
         dataset = hparams["dataset"]
-        self.classes = dataset_module(dataset).CLASSES
+        classes = dataset_module(dataset).CLASSES
         self.interpreter = LMACZSInterpreter.from_hparams(
             hparams["interpreter"], run_opts={"device": device}
         )
@@ -127,16 +124,23 @@ class Evaluation:
             self.folder / "manifests" / f"{get_rank() or 0}.csv",
         )
         self.chosen = self.clips.chosen(hparams["clips"])
-        self.measurement = Measurement(
+        measurement = Measurement(
             self.interpreter,
             makers,
-            classifier.embed_text(settings.prompts(hparams["template"], self.classes)),
+            classifier.embed_text(settings.prompts(hparams["template"], classes)),
             hparams["domains"],
             hparams["curve_fractions"],
             hparams["pairs_per_pass"],
         )
+        self.rows = Rows(
+            self.clips,
+            self.chosen,
+            classes,
+            self.conditions,
+            measurement,
+            hparams["seed"],
+        )
         self.journal = Journal(self.folder / "journal", get_rank() or 0)
-        self._memory, self.taken_over = {}, {}
 
     def decisive(self, resolved):
         """All that decides about the results, as plain values.
@@ -189,7 +193,7 @@ class Evaluation:
         """
         folder = self.hparams["baselines_from"]
         if folder is not None:
-            self.taken_over = baselines.load(
+            self.rows.known = baselines.load(
                 folder, self.decisive(resolved), self.hparams["methods"]
             )
 
@@ -206,7 +210,7 @@ class Evaluation:
         share = todo[rank * len(todo) // count : (rank + 1) * len(todo) // count]
         for clip in tqdm(share, "clips", disable=not if_main_process()):
             try:
-                record = {"clip": clip, "rows": self._rows(clip)}
+                record = {"clip": clip, "rows": self.rows(clip)}
             except AudioInputError as error:
                 logger.warning("%s", error)
                 record = {"clip": clip, "unreadable": str(error)}
@@ -233,64 +237,6 @@ class Evaluation:
         said["folds"] = settings.folds(self.hparams)
         report.write(self.folder, measured, unreadable, said)
         print(f"results, tables and figures are in {self.folder}")
-
-    def _rows(self, clip):
-        """All rows of one clip."""
-        rows = []
-        for name in self.conditions:
-            hearing, references = self._heard(clip, name)
-            others = self._other_references(clip, name)
-            for domain, reference in references.items():
-                about = {
-                    "clip": clip,
-                    "condition": name,
-                    "true": self.clips.label(clip),
-                    "predicted": self.classes[hearing.predicted],
-                    "explained": self.classes[hearing.explained],
-                }
-                other = others[domain].mask if others else None
-                known = self.taken_over.get((clip, name, domain), {})
-                found = self.measurement.rows(hearing, domain, reference, other, known)
-                rows += [*known.values(), *(about | row for row in found)]
-        return rows
-
-    def _heard(self, clip, condition):
-        """A clip in a condition, and its masks of LMAC-ZS by domain; made once."""
-        key = clip, condition
-        found = self._memory.pop(key, None)
-        if found is None:
-            draw = generator(self.hparams["seed"], condition, clip)
-            made = self.conditions[condition]
-            sound = made(clip, self.clips, draw)
-            label = None
-            if made.prompted_by_label:
-                label = self.classes.index(self.clips.label(clip))
-            hearing = self.measurement.hear(sound, label)
-            found = (
-                hearing,
-                {
-                    domain: self.measurement.reference(hearing, domain)
-                    for domain in self.hparams["domains"]
-                },
-            )
-        self._memory[key] = found  # the last one that was asked for
-        while len(self._memory) > _MEMORY * len(self.conditions):
-            del self._memory[next(iter(self._memory))]
-        return found
-
-    def _other_references(self, clip, condition):
-        """Those for the nearest clip before this one that is of another class.
-
-        The nearest after it where there is none; None where no such clip can be read.
-        """
-        place = self.chosen.index(clip)
-        for other in [*self.chosen[:place][::-1], *self.chosen[place + 1 :]]:
-            if self.clips.label(other) != self.clips.label(clip):
-                try:
-                    return self._heard(other, condition)[1]
-                except AudioInputError:
-                    continue
-        return None
 
 
 def _hash(names):
