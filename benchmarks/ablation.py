@@ -25,9 +25,9 @@ VARIANTS = {
     "plain cross-attention": ["--decoder", "{groups: 0, detail: False}"],
     "linear masking": ["--masking_law", "linear"],
     "paper loss": ["--loss", "paper", "--objectives", "{paper: {pairs_per_clip: 4}}"],
-    "paper loss without diversity": [
+    "paper loss with diversity": [
         *("--loss", "paper"),
-        *("--objectives", "{paper: {pairs_per_clip: 4, diversity: 0.0}}"),
+        *("--objectives", "{paper: {pairs_per_clip: 4, diversity: 0.08}}"),
     ],
 }
 

@@ -35,13 +35,13 @@ def test_each_variant_changes_what_it_is_named_for(script, tmp_path):
         name: {key: v for key, v in values.items() if v != default[key]}
         for name, values in found.items()
     }
-    assert default["diversity"] and default["match"]
+    assert not default["diversity"] and default["match"]
     assert (default["loss"], default["law"]) == ("default", "log")
     assert changed == {
         "plain cross-attention": {"groups": 0, "detail": False},
         "linear masking": {"law": "linear"},
         "paper loss": {"loss": "paper"},
-        "paper loss without diversity": {"loss": "paper", "diversity": False},
+        "paper loss with diversity": {"loss": "paper", "diversity": True},
     }
 
 

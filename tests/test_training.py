@@ -267,7 +267,8 @@ def test_debug(copy, data, brains, monkeypatch):
 
 
 def test_the_paper_s_loss(data, tmp_path, brains):
-    given = arguments(data, tmp_path / "run", loss="paper", epochs=1)
+    weights = {"objectives": "{paper: {diversity: 0.1}}"}
+    given = arguments(data, tmp_path / "run", loss="paper", epochs=1, **weights)
     assert training.run(given) == 0
     (entry,) = map(figures, lines(tmp_path / "run"))
     names = {k.removeprefix("train ") for k in entry if k.startswith("train ")}
