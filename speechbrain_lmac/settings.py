@@ -62,8 +62,9 @@ def _check_given(overrides):
     """
     given = YAML().compose(overrides)
     for key, value in given.value if isinstance(given, MappingNode) else ():
-        tagged = not str(value.tag).startswith("tag:")  # such as !name:
-        if value.value == "" and not tagged:
+        if not str(value.tag).startswith("tag:"):  # such as !name:
+            continue
+        if value.value == "":
             raise ConfigError(f"--{key.value} is empty: give it a value, or null")
         if key.value == "seed" and not str(value.value).isdecimal():
             raise ConfigError(f"seed is {value.value}: give {_SEED}")
