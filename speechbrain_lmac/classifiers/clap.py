@@ -166,8 +166,7 @@ class CLAPFrontEnd(ZeroShotClassifier):
     def to_mel(self, magnitude):
         """STFT magnitudes [B, F, T] to mel energies [B, M, T]."""
         with torch.autocast(magnitude.device.type, enabled=False):
-            power = magnitude.float().square()
-            return torch.einsum("bft,fm->bmt", power, self.mel_filters)
+            return self.mel_filters.T @ magnitude.float().square()
 
     def encode(self, energies, domain="stft"):
         """Hear STFT magnitudes [B, F, T] or mel energies [B, M, T] of any T.

@@ -44,7 +44,7 @@ class CAM(SaliencyExplainer):
         """Maps on the mel grid, of which M and T are the last axes, to the mask's."""
         if scene.domain == "mel":
             return maps
-        return torch.einsum("...mt,fm->...ft", maps, self.bands)
+        return self.bands @ maps
 
     def combine(self, weights, maps, scene):
         """``ReLU(sum_k w_k A_k)`` on the grid of the mask.
