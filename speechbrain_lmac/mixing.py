@@ -40,13 +40,13 @@ class SceneObjective:
     alike : float
         Sentences whose cosine is above this name the same ("dog", "dog bark"): their
         clips are not mixed, and neither is foreign to the other.
-    match : float
+    match : float or sequence of float
         Weight of similarity matching at the prompt; at half weight for foreign prompts.
-    bank : float
+        This weight and those below may move during the training: see :func:`at`.
+    bank : float or sequence of float
         Weight of similarity matching over all sentences of the bank.
     confidence : float or sequence of float
-        Weight of :func:`~speechbrain_lmac.objective.confidence_drop`. This weight
-        and those below may move during the training: see :func:`at`.
+        Weight of :func:`~speechbrain_lmac.objective.confidence_drop`.
     odds : float
         What *confidence* asks the odds of a single clip's prompt to be multiplied by;
         a mixture's prompt is to be as likely as in its source alone, which is more.
@@ -66,6 +66,11 @@ class SceneObjective:
     pairs_per_pass : int
         See :func:`~speechbrain_lmac.explainers.base.hear_masked`.
     """
+
+    WEIGHTS = "match bank confidence l1 l1_foreign removal loudness order".split()
+    NUMBERS = (
+        "mix_share mix_db noise_share noise_db played_share alike odds noise_l1".split()
+    )
 
     def __init__(
         self,
@@ -194,7 +199,7 @@ class SceneObjective:
         own, mixed = pairs.own.float(), pairs.mixed
         sparse = torch.where(pairs.noisy, self.noise_l1, 1.0).view(-1, 1, 1, 1)
         terms = {
-            "match": self.match
+            "match": at(self.match, ramp)
             * objective.similarity_matching(
                 similarity.gather(2, at_prompt).squeeze(2),
                 pairs.target.gather(2, at_prompt).squeeze(2),
@@ -203,7 +208,7 @@ class SceneObjective:
             "sparsity": at(self.l1, ramp) * objective.mask_mean(sparse * masks, own),
             "foreign": at(self.l1_foreign, ramp) * objective.mask_mean(masks, 1 - own),
         }
-        terms["bank"] = self.bank * objective.similarity_matching(
+        terms["bank"] = at(self.bank, ramp) * objective.similarity_matching(
             similarity[pairs.own], pairs.target[pairs.own]
         )
         if self.confidence:

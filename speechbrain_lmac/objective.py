@@ -97,8 +97,10 @@ def prompt_diversity(masks, energies, text):
 
     The paper's formula is not public; this is ours: the mean over clips and pairs of
     different prompts of ``| |u_j - u_k| - |t_j - t_k| |``, with u the masked
-    spectrogram ``M X`` of length 1. (Of cosines in place of distances the gradient is 0
-    where masks are alike, so that alike they stay.)
+    spectrogram ``M X`` of length 1 whatever the masking law. An empty mask has no
+    direction and counts as one at a right angle to all, so that closing masks is a way
+    to differ. (Of cosines in place of distances the gradient fades as masks become
+    alike, so that alike they stay; of distances it is 0 below 0.001 alone.)
 
     Arguments
     ---------

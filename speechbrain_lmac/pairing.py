@@ -139,11 +139,11 @@ class PaperObjective:
     maskings : dict
         By domain, ``stft`` or ``mel``, the :class:`~speechbrain_lmac.masking.Masking`:
         what a mask does there. Each step acts in one of them, drawn anew.
-    match : float
-        Weight of similarity matching (1 in the paper).
+    match : float or sequence of float
+        Weight of similarity matching (1 in the paper); see :func:`at`.
     l1 : float or sequence of float
-        lambda_1, weight of the masks' mean (not published); see :func:`at`.
-    diversity : float
+        lambda_1, weight of the masks' mean (not published).
+    diversity : float or sequence of float
         lambda_2, weight of prompt diversity (not published).
     pairs_per_clip : int
         Prompts that a clip is asked about: that many of the batch's, drawn anew for
@@ -155,18 +155,20 @@ class PaperObjective:
         See :func:`~speechbrain_lmac.explainers.base.hear_masked`.
     """
 
+    WEIGHTS, NUMBERS = ("match", "l1", "diversity"), ()
+
     def __init__(
         self,
         classifier,
         maskings,
         match=1.0,
-        l1=0.05,
+        l1=(0.0, 0.3),
         diversity=0.0,
         pairs_per_clip=None,
         pairs_per_pass=64,
     ):
         self.classifier, self.maskings = classifier, maskings
-        self.weights = {"match": match, "sparsity": l1, "diversity": diversity}
+        self.match, self.l1, self.diversity = match, l1, diversity
         self.pairs_per_clip, self.pairs_per_pass = pairs_per_clip, pairs_per_pass
 
     @torch.no_grad()
@@ -198,12 +200,13 @@ class PaperObjective:
         heard = hear_masked(self.classifier, kept, scene.domain, self.pairs_per_pass)
         similarity = (heard * pairs.text).sum(-1)
         target = pairs.target.gather(2, pairs.prompt.unsqueeze(2)).squeeze(2)
-        raw = {
-            "match": objective.similarity_matching(similarity, target),
-            "sparsity": objective.mask_mean(masks),
+        terms = {
+            "match": at(self.match, ramp)
+            * objective.similarity_matching(similarity, target),
+            "sparsity": at(self.l1, ramp) * objective.mask_mean(masks),
         }
-        if self.weights["diversity"]:
-            raw["diversity"] = objective.prompt_diversity(
+        if self.diversity:
+            terms["diversity"] = at(self.diversity, ramp) * objective.prompt_diversity(
                 masks, scene.energies, pairs.text
             )
-        return {n: at(self.weights[n], ramp) * value for n, value in raw.items()}
+        return terms

@@ -5,7 +5,7 @@ import math
 import re
 
 from hyperpyyaml import load_hyperpyyaml
-from ruamel.yaml import YAML, MappingNode
+from ruamel.yaml import YAML, MappingNode, ScalarNode
 from ruamel.yaml.error import YAMLError
 
 from speechbrain_lmac.errors import ConfigError
@@ -27,8 +27,7 @@ def load_settings(hparams_file, overrides=""):
         ConfigError for an override that is empty: an unset variable of the shell.
     """
     try:
-        if isinstance(overrides, str):
-            _check_given(overrides)
+        _check_given(overrides)
         with open(hparams_file, encoding="utf-8") as file:
             return load_hyperpyyaml(file, overrides)
     except OSError as error:  # of the file itself, or of the output folder it names
@@ -60,14 +59,20 @@ def _check_given(overrides):
 
     The seed is used while the yaml is loaded, so that it is looked at before.
     """
-    given = YAML().compose(overrides)
-    for key, value in given.value if isinstance(given, MappingNode) else ():
-        if not str(value.tag).startswith("tag:"):  # such as !name:
-            continue
-        if value.value == "":
-            raise ConfigError(f"--{key.value} is empty: give it a value, or null")
-        if key.value == "seed" and not str(value.value).isdecimal():
-            raise ConfigError(f"seed is {value.value}: give {_SEED}")
+    if isinstance(overrides, dict):
+        given = dict(overrides)
+    else:
+        node = YAML().compose(overrides)
+        given = {
+            key.value: value.value if isinstance(value, ScalarNode) else "no number"
+            for key, value in (node.value if isinstance(node, MappingNode) else ())
+            if str(value.tag).startswith("tag:")  # unlike !name:
+        }
+    for key, value in given.items():
+        if value == "":
+            raise ConfigError(f"--{key} is empty: give it a value, or null")
+    if "seed" in given and not str(given["seed"]).isdecimal():
+        raise ConfigError(f"seed is {given['seed']}: give {_SEED}")
 
 
 def chosen_objective(hparams):
@@ -91,14 +96,19 @@ def chosen_objective(hparams):
             raise ConfigError(
                 f"{what} '{key}' is unknown: choose one of {', '.join(known)}"
             )
-    for weight in ("confidence", "l1", "l1_foreign", "removal", "loudness"):
-        value = getattr(objectives[name], weight, 0)
+    chosen = objectives[name]
+    for weight in chosen.WEIGHTS:
+        value = getattr(chosen, weight)
         both = value if isinstance(value, list | tuple) else [value, value]
-        if not (len(both) == 2 and all(_between(x, -math.inf, math.inf) for x in both)):
+        if not (len(both) == 2 and all(map(_finite, both))):
             raise ConfigError(
                 f"{weight} of {name} is {value}: give a number, or two, as in [0.3, 4]"
             )
-    return objectives[name]
+    for number in chosen.NUMBERS:
+        value = getattr(chosen, number)
+        if not _finite(value):
+            raise ConfigError(f"{number} of {name} is {value}: give a number")
+    return chosen
 
 
 def check_numbers(hparams):
@@ -137,6 +147,10 @@ def _whole(value, least):
 
 def _between(value, least, most):
     return isinstance(value, int | float) and least <= value <= most
+
+
+def _finite(value):
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 _SEED = "a whole number, at least 0"

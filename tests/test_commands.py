@@ -1,5 +1,6 @@
 """The commands as they are typed, and what a yaml makes of its overrides."""
 
+import math
 import pkgutil
 import re
 import runpy
@@ -96,7 +97,7 @@ def test_the_loss_is_chosen_by_name(mini):
     paper = settings.chosen_objective(hparams)
     assert isinstance(paper, PaperObjective)
     assert [*paper.maskings] == ["mel"] and paper.maskings["mel"].law == "linear"
-    assert paper.weights["match"] == 1
+    assert paper.match == 1
     message = "'eq6' is unknown: choose one of default, paper"
     with pytest.raises(ConfigError, match=message):
         settings.chosen_objective(loaded(mini, loss="eq6"))
@@ -122,6 +123,26 @@ def test_an_objective_that_there_is_not(mini):
     message = "objectives 'defalt' is unknown: choose one of default, paper"
     with pytest.raises(ConfigError, match=message):
         settings.chosen_objective(loaded(mini, objectives={"defalt": {"l1": 1}}))
+
+
+@pytest.mark.parametrize("weight", ["match", "l1", "diversity"])
+@pytest.mark.parametrize("value", ["abc", [1, 2, 3], math.nan])
+def test_weights_of_the_paper_are_numbers(mini, weight, value):
+    given = {"loss": "paper", "objectives": {"paper": {weight: value}}}
+    with pytest.raises(ConfigError, match=f"{weight} of paper is .*: give a number"):
+        settings.chosen_objective(loaded(mini, **given))
+
+
+@pytest.mark.parametrize("seed", ["x", -1, None, [1]])
+def test_a_seed_in_code_is_a_number(mini, seed):
+    with pytest.raises(ConfigError, match=r"seed is .*: give a whole number"):
+        loaded(mini, seed=seed)
+
+
+def test_a_seed_may_be_a_reference(mini):
+    given = f"seed: !ref <valid_clips>\nclassifier_folder: {mini}"
+    hparams = settings.load_settings(ROOT / "hparams" / "lmac_zs_mini.yaml", given)
+    assert hparams["seed"] == hparams["valid_clips"]
 
 
 def test_weights_can_be_overridden(mini):

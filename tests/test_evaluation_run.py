@@ -97,6 +97,16 @@ def test_a_mask_of_ones_explains_nothing(everything):
     assert (ones["MM"] == 1).all()
 
 
+def test_the_footer_says_what_holds_for_its_tables(everything, command_line, tmp_path):
+    said = (everything / "table.md").read_text()
+    assert ", speech at 3 dB, two_sources at 0 dB; all of them" in said
+    assert "in_domain at" not in said and "arXiv" in said
+    given = {"methods": ["lmac_zs"], "conditions": "[white_noise]"}
+    assert runner.run(command_line(tmp_path / "run", **given)) == 0
+    said = (tmp_path / "run" / "table.md").read_text()
+    assert "white_noise at 3 dB" in said and "arXiv" not in said
+
+
 def test_controls_match_the_mean_of_lmac_zs(everything):
     means = results(everything).pivot(
         index=["clip", "domain", "condition"], columns="method", values="MM"

@@ -26,8 +26,8 @@ def test_each_variant_changes_what_it_is_named_for(script, tmp_path):
         found[name] = {
             "loss": hparams["loss"],
             "law": hparams["maskings"]["stft"].law,
-            "diversity": paper.weights["diversity"] > 0,
-            "match": paper.weights["match"] > 0,
+            "diversity": paper.diversity > 0,
+            "match": paper.match > 0,
             **hparams["decoder"].arguments,
         }
     default = found.pop("default")

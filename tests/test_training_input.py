@@ -88,6 +88,9 @@ def error(capsys):
         ({"max_unreadable": "abc"}, "max_unreadable is abc: give a number"),
         ({"seed": -1}, "seed is -1: give a whole number, at least 0"),
         ({"seed": "x"}, "seed is x: give a whole number, at least 0"),
+        ({"seed": "[1]"}, "seed is no number: give a whole number, at least 0"),
+        ({"objectives": "{default: {order: x}}"}, "order of default is x: give a num"),
+        ({"objectives": "{default: {odds: [1]}}"}, "odds of default is [1]: give a n"),
         ({"checkpointer": "null"}, "checkpointer is None: give an object"),
     ],
 )

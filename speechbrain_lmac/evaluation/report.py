@@ -17,10 +17,10 @@ _NOTES = """\
 Means over clips with 95 % bootstrap intervals (percentiles). FF: in brackets its share
 of the mean confidence, which is its ceiling. `seconds` a clip (median), for the
 explanation alone, with the clip encoded before; gradients that several methods share
-count for each. The p-values are of two-sided permutation tests. AI and AG count growth
-above 1e-4 of a probability (raw: 1e-4 over the temperature), so that rounding is none.
-In mixtures a silent explanation has 0 dB SI-SDR. What masks on mel bands keep cannot be
-played: no heard figures."""
+count for each. p-values, where there are some, are of two-sided permutation tests. AI
+and AG count growth above 1e-4 of a probability (raw: 1e-4 over the temperature), so
+that rounding is none. In mixtures a silent explanation has 0 dB SI-SDR. What masks on
+mel bands keep cannot be played: no heard figures."""
 _TAKEN_OVER = """\
 What does not depend on the decoder was measured before, in a run of the same settings
 with another decoder (baselines_from), its `seconds` too."""
@@ -105,7 +105,7 @@ def footer(rows, unreadable, hparams):
     if "silent target" in rows:
         silent = rows[rows["silent target"] == 1]["clip"].nunique()
         notes.append(f"Silent targets, left out of the localisation: {silent}.")
-    found = set(rows["condition"])
+    found = list(rows["condition"].unique())
     absent = [name for name in hparams["conditions"] if name not in found]
     if absent:
         notes.append(
@@ -115,11 +115,15 @@ def footer(rows, unreadable, hparams):
     if hparams["baselines_from"] is not None:
         notes.append(_TAKEN_OVER)
     notes.append(_NOTES)
-    if any(key[0] == hparams["dataset"] for key in published.FIGURES):
+    shown = zip(rows["condition"], rows["domain"], strict=True)
+    if any((hparams["dataset"], *key) in published.FIGURES for key in set(shown)):
         notes.append(_PAPER.format(**published.ACCURACY))
-    shown = "seed folds interpreter masking template snr_db scale".split()
-    said = ", ".join(f"{key} {hparams[key]}" for key in shown)
-    notes.append(f"Settings: {said}; all of them in hyperparams.yaml.")
+    told = "seed folds interpreter masking template scale".split()
+    said = [f"{key} {hparams[key]}" for key in told]
+    for name in found:
+        snr_db = getattr(hparams["known_conditions"][name], "snr_db", None)
+        said += [] if snr_db is None else [f"{name} at {snr_db:g} dB"]
+    notes.append(f"Settings: {', '.join(said)}; all of them in hyperparams.yaml.")
     return notes
 
 

@@ -88,7 +88,7 @@ class CAM(SaliencyExplainer):
         if len(scene) <= rows:
             key = classifier, self.stage, scene.mel, text
             make = partial(self._gradients, scene.mel, text)
-            yield scene.memory.recall(key, make, classifier.device)
+            yield scene.memory.recall("gradients", key, make, classifier.device)
             return
         for mel, own in zip(scene.mel.split(rows), text.split(rows), strict=True):
             yield self._gradients(mel, own)

@@ -13,7 +13,8 @@ class GScoreCAM(ScoreCAM):
     channels with the largest mean gradient, and the softmax over these alone. (The
     published code leaves the others in the softmax with a score of 0.)
 
-    Costs one pass with gradient and, for every prompt, at most k passes without.
+    Costs one pass with gradient and, for every prompt, at most k passes without; those
+    that Score-CAM has made of the same scene are not made again.
 
     Arguments
     ---------
@@ -53,3 +54,13 @@ class GScoreCAM(ScoreCAM):
         means = [g.mean((-2, -1)) for _, g in self.gradients(scene, text)]
         count = max(1, round(self.top * maps.shape[1]))
         return torch.cat(means).topk(count).indices
+
+    def embeddings(self, scene, maps, channel, varies):
+        """Embeddings [B, P, K, D]; Score-CAM's where the scene remembers them."""
+        # of Score-CAM's passes those that are needed here: every varying channel is one
+        share = varies.sum() / self.varying(maps).sum().clamp(min=1)
+        known = scene.memory.part("channels", self.key(scene), share.item())
+        if known is None:
+            return self.hear_some(scene, maps, channel, varies)
+        clip = torch.arange(len(maps), device=maps.device).reshape(-1, 1, 1)
+        return known[clip, 0, channel]

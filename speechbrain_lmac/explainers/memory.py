@@ -23,7 +23,7 @@ def clock(device):
 
 
 class Memory:
-    """The last thing that was computed of a scene, for others who need the same.
+    """The last of each kind that was computed of a scene, for others who need the same.
 
     ``spared`` are the seconds that it would have taken again, so that a method can be
     timed as if it were alone.
@@ -31,20 +31,25 @@ class Memory:
     Example
     -------
     >>> memory, cpu = Memory(), torch.device("cpu")
-    >>> [memory.recall((n,), lambda n=n: print("made", n), cpu) for n in (1, 1, 2)]
-    made 1
-    made 2
-    [None, None, None]
+    >>> def double(n):
+    ...     print("made of", n)
+    ...     return 2 * n
+    >>> [memory.recall("twice", (n,), lambda n=n: double(n), cpu) for n in (1, 1, 2)]
+    made of 1
+    made of 2
+    [2, 2, 4]
     """
 
     def __init__(self):
-        self.spared, self._key, self._value, self._took = 0.0, None, None, 0.0
+        self.spared, self._kept = 0.0, {}
 
-    def recall(self, key, make, device):
-        """What ``make`` gives, made only where the last key was another.
+    def recall(self, kind, key, make, device):
+        """What ``make`` gives, made only where the last key of its kind was another.
 
         Arguments
         ---------
+        kind : str
+            What it is.
         key : tuple
             All that decides about it; tensors, which must stay as they are, by value.
         make : callable
@@ -57,14 +62,37 @@ class Memory:
         object
             The same each time: not to be changed.
         """
-        if self._key is not None and all(map(_same, key, self._key)):
-            self.spared += self._took
-            return self._value
-        self._key = self._value = None  # not held beside the next
+        known = self.part(kind, key)
+        if known is not None:
+            return known
+        self._kept.pop(kind, None)  # not held beside the next
         start = clock(device)
-        self._value = make()
-        self._key, self._took = key, clock(device) - start
-        return self._value
+        value = make()
+        self._kept[kind] = key, value, clock(device) - start
+        return value
+
+    def part(self, kind, key, share=1.0):
+        """What is known already, for one who needs a share of it.
+
+        Arguments
+        ---------
+        kind : str
+            As in :meth:`recall`.
+        key : tuple
+            As in :meth:`recall`.
+        share : float
+            Of the work that it was, 0 to 1; as much of its seconds is spared.
+
+        Returns
+        -------
+        object or None
+            None where the last of its kind was another; not to be changed.
+        """
+        last, value, took = self._kept.get(kind, (None, None, 0.0))
+        if last is None or not all(map(_same, key, last)):
+            return None
+        self.spared += share * took
+        return value
 
 
 def _same(one, other):

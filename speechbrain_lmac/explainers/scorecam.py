@@ -7,6 +7,8 @@ measured: with the linear law it is the product of the original papers, with the
 a faint mask silences (to a classifier with a log front end a product barely does).
 """
 
+from functools import partial
+
 import torch
 
 from speechbrain_lmac.explainers.cam import CAM
@@ -103,22 +105,63 @@ class ScoreCAM(CAM):
             out.append(self.classifier.encode(kept, scene.domain).embedding)
         return torch.cat(out)
 
+    @staticmethod
+    def varying(maps):
+        """Which channels of maps [B, C, F', T'] are not constant [B, C]."""
+        return maps.amax((-2, -1)) > maps.amin((-2, -1))
+
+    def key(self, scene):
+        """All that decides about the embeddings of a scene's channels."""
+        masking = self.maskings[scene.domain]
+        law = masking.law, masking.floor
+        return self.classifier, self.stage, *law, scene.domain, scene.energies
+
     def select(self, scene, text, maps):
         """Numbers of the channels to hear, [B, 1, K] (for all prompts) or [B, P, K]."""
         channels = torch.arange(maps.shape[1], device=maps.device)
         return channels.expand(len(maps), 1, -1)
 
+    def embeddings(self, scene, maps, channel, varies):
+        """Embeddings [B, P or 1, K, D] of channels, zeros for those that do not vary.
+
+        The scene remembers them, for gScoreCAM.
+
+        Arguments
+        ---------
+        scene : Scene
+            Clips [B].
+        maps : torch.Tensor
+            Their channels [B, C, F', T'].
+        channel : torch.Tensor
+            What :meth:`select` gives.
+        varies : torch.Tensor
+            Of each of these, whether it does [B, P or 1, K].
+
+        Returns
+        -------
+        torch.Tensor
+        """
+        make = partial(self.hear_some, scene, maps, channel, varies)
+        return scene.memory.recall(
+            "channels", self.key(scene), make, self.classifier.device
+        )
+
+    def hear_some(self, scene, maps, channel, varies):
+        """:meth:`embeddings`, computed."""
+        out = maps.new_zeros(*channel.shape, self.classifier.embedding_dim).float()
+        # one round trip to the device a batch: what is constant is not heard
+        pairs = varies.nonzero(as_tuple=True)
+        if len(pairs[0]):
+            out[pairs] = self.heard(scene, maps, pairs[0], channel[pairs])
+        return out
+
     def saliency(self, scene, text):
         """Clips [B] and each clip's prompts [B, P, D] to maps [B, P, F, T]."""
         maps = scene.encoding.maps[self.stage]
         channel = self.select(scene, text, maps)
-        varies = (maps.amax((-2, -1)) > maps.amin((-2, -1))).unsqueeze(1)
+        varies = self.varying(maps).unsqueeze(1)
         varies = varies.expand(-1, channel.shape[1], -1).gather(2, channel)
-        # one round trip to the device a batch: what is constant is not heard
-        pairs = varies.nonzero(as_tuple=True)
-        heard = text.new_zeros(*channel.shape, text.shape[-1])
-        if len(pairs[0]):
-            heard[pairs] = self.heard(scene, maps, pairs[0], channel[pairs])
+        heard = self.embeddings(scene, maps, channel, varies)
         score = self.classifier.temperature * (heard * text.unsqueeze(2)).sum(-1)
         # finite: if all are constant the map is constant too, and not a number nowhere
         lowest = torch.finfo(score.dtype).min

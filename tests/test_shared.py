@@ -1,4 +1,4 @@
-"""Gradients of a clip that several explainers need are taken once, and never stale."""
+"""What several explainers need of a clip is computed once, and never stale."""
 
 from dataclasses import replace
 
@@ -11,6 +11,7 @@ from speechbrain_lmac.explainers.gradcam import GradCAM
 from speechbrain_lmac.explainers.gradcam_plusplus import GradCAMPlusPlus
 from speechbrain_lmac.explainers.gscorecam import GScoreCAM
 from speechbrain_lmac.explainers.memory import Memory
+from speechbrain_lmac.explainers.scorecam import ScoreCAM
 from speechbrain_lmac.testing import random_classifier
 
 METHODS = (GradCAM, GradCAMPlusPlus, GScoreCAM)
@@ -105,13 +106,20 @@ def test_one_thing_is_held_and_a_failure_leaves_none():
                 raise ValueError
             return name
 
-        return memory.recall((name,), make, torch.device("cpu"))
+        return memory.recall("name", (name,), make, torch.device("cpu"))
 
     assert [recall(name) for name in "aaba"] == ["a", "a", "b", "a"]
     with pytest.raises(ValueError):
         recall("bad")
     assert recall("a") == "a"
     assert made == ["a", "b", "a", "bad", "a"]
+
+
+def test_kinds_do_not_displace_each_other():
+    memory, cpu = Memory(), torch.device("cpu")
+    assert memory.recall("one", (1,), lambda: "a", cpu) == "a"
+    assert memory.recall("two", (1,), lambda: "b", cpu) == "b"
+    assert memory.part("one", (1,)) == "a" and memory.part("one", (2,)) is None
 
 
 def test_what_is_spared_counts_in_the_seconds(classifier, text, monkeypatch):
@@ -137,3 +145,70 @@ def test_what_is_spared_counts_in_the_seconds(classifier, text, monkeypatch):
         for make in METHODS
     ]
     assert seconds == [1.0] * 6 and now == [1.0]
+
+
+# ---- channels that Score-CAM has heard ----
+
+
+@pytest.fixture
+def heard_channels(monkeypatch):
+    """How many channels are heard, each time."""
+    counts, heard = [], ScoreCAM.heard
+
+    def counted(self, scene, maps, clip, channel):
+        counts.append(len(clip))
+        return heard(self, scene, maps, clip, channel)
+
+    monkeypatch.setattr(ScoreCAM, "heard", counted)
+    return counts
+
+
+@pytest.mark.parametrize("domain", ["stft", "mel"])
+def test_gscorecam_takes_what_scorecam_heard(
+    classifier, scene, text, heard_channels, domain
+):
+    if domain == "mel":
+        scene = replace(scene, energies=scene.mel, domain="mel", known={})
+    alone = GScoreCAM(classifier)(anew(scene), text)
+    heard_channels.clear()
+    everything = ScoreCAM(classifier)(scene, text)
+    assert len(heard_channels) == 1
+    torch.testing.assert_close(GScoreCAM(classifier)(scene, text), alone)
+    assert torch.equal(ScoreCAM(classifier)(scene, text), everything)
+    assert len(heard_channels) == 1
+
+
+@pytest.mark.parametrize("what", ["law", "floor_db", "stage", "domain", "clips"])
+def test_other_channels_are_heard_anew(classifier, scene, text, heard_channels, what):
+    ScoreCAM(classifier)(scene, text)
+    others = {"law": "linear", "floor_db": -40.0, "stage": 1}
+    if what == "domain":
+        scene = replace(scene, energies=scene.mel, domain="mel", known={})
+    elif what == "clips":
+        scene = replace(scene, energies=2 * scene.energies)
+    given = {what: others[what]} if what in others else {}
+    mask = GScoreCAM(classifier, **given)(scene, text)
+    assert len(heard_channels) == 2
+    assert torch.equal(mask, GScoreCAM(classifier, **given)(anew(scene), text))
+
+
+def test_a_share_of_scorecams_seconds_counts_for_gscorecam(
+    classifier, scene, text, monkeypatch
+):
+    """By a clock on which a channel takes a second."""
+    now, heard = [0.0], ScoreCAM.heard
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+
+    def slow(self, scene, maps, clip, channel):
+        now[0] += len(clip)
+        return heard(self, scene, maps, clip, channel)
+
+    monkeypatch.setattr(ScoreCAM, "heard", slow)
+    GScoreCAM(classifier)(anew(scene), text)
+    alone = now[0]
+    assert alone > 0
+    ScoreCAM(classifier)(scene, text)
+    spared, before = scene.memory.spared, now[0]
+    GScoreCAM(classifier)(scene, text)
+    assert now[0] == before
+    assert scene.memory.spared - spared == pytest.approx(alone)
