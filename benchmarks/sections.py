@@ -19,7 +19,7 @@ MORE = (
     f'gradcam, gradcam++, scorecam, gscorecam, {CONTROLS}]"'
 )
 # Folder of the results: title, command, the file with the tables. All of it takes two
-# cores some three hours, by which the counts of clips were chosen.
+# cores some four hours, by which the counts of clips were chosen.
 SECTIONS = {
     "esc50_stft": (
         "ESC-50, in-domain, STFT masking",
@@ -28,8 +28,7 @@ SECTIONS = {
     ),
     "esc50_mel": (
         "ESC-50, in-domain, Mel masking",
-        f'{ESC50} --conditions "[in_domain]" --domains "[mel]" --clips 200 '
-        '--curve_fractions "[]"',
+        f'{ESC50} --conditions "[in_domain]" --domains "[mel]" --curve_fractions "[]"',
         "table.md",
     ),
     "urbansound8k_stft": (
@@ -111,6 +110,13 @@ SECTIONS = {
         f"{CHECK.format('prompts')} "
         '--methods "[lmac_zs, gradcam, gradcam++, scorecam, gscorecam]" '
         '--domains "[mel]"',
+        "sanity/prompts.md",
+    ),
+    "prompts_scale": (
+        "The same, maps over the largest of a clip's prompts",
+        f"{CHECK.format('prompts')} "
+        '--methods "[lmac_zs, gradcam, gradcam++, scorecam, gscorecam]" '
+        "--scale prompts",
         "sanity/prompts.md",
     ),
     "randomisation": (
