@@ -16,11 +16,12 @@ _NAMED = 10  # of many clips that were skipped
 _NOTES = """\
 Means over clips with 95 % bootstrap intervals (percentiles). FF: in brackets its share
 of the mean confidence, which is its ceiling. `seconds` a clip (median), for the
-explanation alone, with the clip encoded before; gradients that several methods share
-count for each. p-values, where there are some, are of two-sided permutation tests. AI
-and AG count growth above 1e-4 of a probability (raw: 1e-4 over the temperature), so
-that rounding is none. In mixtures a silent explanation has 0 dB SI-SDR. What masks on
-mel bands keep cannot be played: no heard figures."""
+explanation alone, with the clip encoded before; what several methods share counts for
+each: gradients, and for gScoreCAM its part of Score-CAM's passes. p-values, where there
+are some, are of two-sided permutation tests. AI and AG count growth above 1e-4 of a
+probability (raw: 1e-4 over the temperature), so that rounding is none. In mixtures a
+silent explanation has 0 dB SI-SDR. What masks on mel bands keep cannot be played: no
+heard figures."""
 _TAKEN_OVER = """\
 What does not depend on the decoder was measured before, in a run of the same settings
 with another decoder (baselines_from), its `seconds` too."""
