@@ -72,7 +72,9 @@ def read(
         First sample to read, counted at the rate of the file.
     frames : int
         How many samples to read, counted at the rate of the file; -1 reads to
-        the end, and there are fewer where the file ends earlier.
+        the end, and there are fewer where the file ends earlier. (An mp3 file of
+        varying bit rate ends where its header, or without one its first frames, say;
+        an mp3 or ogg file that was cut short, where it was cut.)
 
     Returns
     -------
@@ -102,10 +104,10 @@ def read(
         waveform = torch.empty(wanted)
         try:
             file.seek(start)
-            # channels are averaged a part at a time, never held together
-            parts = file.blocks(_PART, frames=wanted, dtype="float32", always_2d=True)
-            read = 0
-            for part in parts:  # n x channels
+            # channels are averaged a part at a time, never held together; not by
+            # SoundFile.blocks, which hands out old memory where a file ends early
+            read, options = 0, {"dtype": "float32", "always_2d": True}
+            while len(part := file.read(min(_PART, wanted - read), **options)):
                 waveform[read : read + len(part)] = torch.from_numpy(part).mean(dim=1)
                 read += len(part)
         except soundfile.LibsndfileError as error:
@@ -113,7 +115,8 @@ def read(
                 f"{path}: damaged or cut short; copy or convert it again"
             ) from error
         rate = file.samplerate
-        # The length of an mp3 file may be an estimate from its first frames.
+        # The length of an mp3 file may be an estimate from its first frames: one that
+        # was cut short is read as far as it goes.
         least = min(wanted, 1) if file.format == "MP3" else wanted
     if read < least:
         raise AudioInputError(

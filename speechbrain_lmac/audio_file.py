@@ -23,6 +23,9 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 # file", not "cut short".
 _UNKNOWN_SIZE = 0x7EFFF000
 
+# What libsndfile says of a flac file whose header has no length.
+_UNKNOWN_FRAMES = 2**62
+
 # What libsndfile notes when it opens an aiff, w64 or au file that was cut short.
 _CUT = re.compile(r"(?:SSND|riff|Data Size)\s*: (\d+) \(should be (\d+)\)")
 
@@ -93,6 +96,11 @@ def opened(path: str | Path) -> Iterator["soundfile.SoundFile"]:
             raise AudioInputError(
                 f"{path}: its header says {file.samplerate} Hz, which no recording "
                 "has; export it again"
+            )
+        if file.frames >= _UNKNOWN_FRAMES:
+            raise AudioInputError(
+                f"{path}: its header does not know its length, as a program leaves it "
+                "that writes to a pipe; convert it again, from file to file"
             )
         if file.frames == 0:
             raise AudioInputError(f"{path}: holds no samples; record or export again")

@@ -176,6 +176,34 @@ def test_cut_short(tmp_path, extension):
     refusal(path)
 
 
+@pytest.mark.parametrize("extension", ["mp3", "ogg"])
+def test_cut_short_where_the_length_is_not_known(tmp_path, extension):
+    """What is there is read, and nothing else."""
+    path = tmp_path / f"x.{extension}"
+    soundfile.write(path, 0.1 * noise(20 * 16000), 16000)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with soundfile.SoundFile(path) as file:
+        there = file.read(dtype="float32")
+    assert 5 * 16000 < len(there) < 15 * 16000
+    torch.testing.assert_close(audio.read(path), torch.from_numpy(there))
+    assert len(audio.read(path, start=16000)) == len(there) - 16000
+
+
+def test_a_flac_that_does_not_know_its_length(tmp_path):
+    """As `flac -` and ffmpeg write them to a pipe."""
+    path = tmp_path / "x.flac"
+    soundfile.write(path, noise(8000), 16000)
+    content = bytearray(path.read_bytes())
+    assert content[:4] == b"fLaC"
+    content[21] &= 0xF0  # 36 bits of the stream's information: how many samples
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    assert "does not know its length" in refusal(path)
+    with pytest.raises(AudioInputError, match="does not know its length"):
+        audio.info(path)
+
+
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT", "ALAW"])
 @pytest.mark.parametrize("kind", ["wav", "rf64", "w64", "aiff", "au"])
 def test_cut_by_little(tmp_path, kind, subtype):
