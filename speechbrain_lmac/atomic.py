@@ -7,6 +7,9 @@ from pathlib import Path
 
 from speechbrain_lmac.errors import ConfigError
 
+_UMASK = os.umask(0o022)  # which cannot be asked without being set
+os.umask(_UMASK)
+
 
 def write(path, data):
     """Writes a file in one step; folders on the way are made.
@@ -52,7 +55,7 @@ def opened(path):
     # in the same folder, since a rename is atomic only within one file system
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
     try:
-        os.fchmod(handle, 0o644)  # mkstemp makes files private
+        os.chmod(temporary, 0o666 & ~_UMASK)  # mkstemp makes files private
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()

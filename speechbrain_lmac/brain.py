@@ -82,7 +82,9 @@ class LMACZSBrain(sb.Brain):
                 f"({stage.name.lower()}) with the clips {', '.join(batch.id)}; look "
                 "at these, or lower lr"
             )
-        self._note({"loss": loss, **terms})
+        # counted for each clip, since the last batch may be smaller
+        for name, value in {"loss": loss, **terms}.items():
+            self._note({name: value.expand(len(batch.id))})
         if stage != sb.Stage.TRAIN:
             self._validate(batch)
         return loss

@@ -1,10 +1,12 @@
 """What comes out of an interpretation, and how it is written down."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import tempfile
+import time
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from speechbrain_lmac.errors import ConfigError
 # Names of files that an explanation writes.
 _OURS = re.compile(r"summary\.json|original\.wav|\d{2,}-[a-z0-9-]+\.(wav|png)")
 _UNFINISHED = ".explanation-"  # starts the name of the folder that is written first
+_KILLED = 3600  # seconds after which nobody writes to it any more
 
 
 @dataclass
@@ -162,8 +165,10 @@ class Explanation:
                     )
             folder.mkdir(parents=True, exist_ok=True)
             # first into a folder of its own: a full disk costs nothing that is there
-            for left in folder.glob(f"{_UNFINISHED}*"):  # by a run that was killed
-                shutil.rmtree(left, ignore_errors=True)
+            for left in folder.glob(f"{_UNFINISHED}*"):
+                with contextlib.suppress(FileNotFoundError):  # another run's, just gone
+                    if left.stat().st_mtime < time.time() - _KILLED:
+                        shutil.rmtree(left, ignore_errors=True)
             with tempfile.TemporaryDirectory(dir=folder, prefix=_UNFINISHED) as whole:
                 self._write(Path(whole), summary)
                 # in this order, whenever it ends, summary.json names each file of ours

@@ -10,6 +10,7 @@ from pathlib import Path
 from speechbrain_lmac import atomic, parallel
 from speechbrain_lmac.data.manifests import read_table
 from speechbrain_lmac.errors import ConfigError, UserError
+from speechbrain_lmac.questions import Questions
 from speechbrain_lmac.weights import fingerprint
 
 logger = logging.getLogger(__name__)
@@ -107,6 +108,10 @@ def _called(class_):
     return {"name": partial.func.__qualname__, **partial.keywords}
 
 
+def _kind(value):
+    return vars(value) if isinstance(value, Questions) else type(value).__name__
+
+
 def check_unchanged(hparams):
     """Refuses to go on with another classifier, decoder, loss, mask, data or seed.
 
@@ -124,7 +129,7 @@ def check_unchanged(hparams):
     """
     folder = Path(hparams["save_folder"])
     # lists in place of tuples; of what is no plain value, its kind
-    told = json.dumps(description(hparams), default=lambda x: type(x).__name__)
+    told = json.dumps(description(hparams), default=_kind)
     now = json.loads(told)
     file = folder / _FILE
     changed = _changed(file, now, _SINCE)

@@ -19,6 +19,10 @@ from speechbrain_lmac.errors import CheckpointError, ConfigError
 
 _STANDARD = "tag:yaml.org,2002:"
 _PLAIN = [_STANDARD + kind for kind in ("str", "int", "float", "bool", "null")]
+_UNFIT = (  # also what a scalar with a tag that does not fit it raises
+    *(ArithmeticError, AttributeError, LookupError),
+    *(RuntimeError, TypeError, ValueError),
+)
 _ALLOWED = (
     "plain values, !ref <key> and !new:speechbrain_lmac. models are; give a classifier "
     "of your own to from_hparams: classifier="
@@ -74,8 +78,8 @@ def read(file, given=None):
             continue
         try:
             built[key.value] = _build(value, built, yaml.constructor)
-        except (AttributeError, RuntimeError, TypeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+        except _UNFIT as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
             raise ConfigError(
                 f"{file}: {key.value} cannot be built ({reason}); export it again"
             ) from error

@@ -50,7 +50,7 @@ def load_settings(hparams_file, overrides=""):
         reason = " ".join(str(error).split())
         raise ConfigError(f"{hparams_file}: {reason}; check its syntax") from error
     except (ImportError, ValueError) as error:  # a reference, a class, a placeholder
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ConfigError(f"{hparams_file}: {reason}; check its values") from error
 
 

@@ -1,5 +1,7 @@
 """CLAP through transformers: what the library hears, and the same as laion-clap."""
 
+import json
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -167,6 +169,35 @@ def test_says_nothing_while_it_loads(saved, capfd):
     expected = load_file(saved_weights)
     state = classifier.network.state_dict()
     assert all(torch.equal(state[name], expected[name]) for name in expected)
+
+
+def test_half_precision_is_heard_in_float32(saved, tmp_path):
+    folder = copy(saved, tmp_path / "half")
+    file = folder / "model.safetensors"
+    state = {
+        name: x.half() if x.is_floating_point() else x
+        for name, x in load_file(file).items()
+    }
+    save_file(state, file, metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"dtype": "float16"}))
+    whole, half = HFCLAP(saved), HFCLAP(folder)
+    waveform = sound(SECOND)
+    assert (
+        ours(half, waveform).dtype == half.embed_text(["rain"]).dtype == torch.float32
+    )
+    assert (ours(half, waveform) - ours(whole, waveform)).abs().max() < 0.02
+
+
+def test_nobody_is_asked_to_run_a_strangers_code(saved, tmp_path, monkeypatch):
+    folder = copy(saved, tmp_path / "strange")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "strange", "auto_map": {"AutoConfig": "code.Config"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "code.py").write_text("raise SystemExit('it ran')\n")
+    monkeypatch.setattr("builtins.input", lambda *said: pytest.fail("it asks"))
+    with pytest.raises(ConfigError, match=r"no config\.json of a known model"):
+        HFCLAP(folder)
 
 
 def spoil_config(folder, old, new):

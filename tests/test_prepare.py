@@ -125,6 +125,17 @@ def test_clotho_without_its_validation_split(tmp_path, caplog, write_clotho):
     assert len(ids(train)) == 3 and len(ids(valid)) == 2
 
 
+def test_too_few_clips(esc, tmp_path):
+    own = tmp_path / "own.csv"
+    esc50.prepare(esc, own, [2])
+    with pytest.raises(ConfigError, match="1 clips to train on are too few"):
+        prepare_captioned(tmp_path / "a", train_csv=own)
+    with pytest.raises(ConfigError, match=r"subset 0\.1 leaves no clip"):
+        prepare_captioned(tmp_path / "b", train_csv=own, valid_csv=own, subset=0.1)
+    with pytest.raises(ConfigError, match="exclude_csv names recordings"):
+        prepare_manifests(tmp_path / "c", exclude_csv=own)
+
+
 def test_a_random_share(tmp_path, write_clotho, write_audiocaps, videos):
     names = [f"{v}.wav" for v in videos]
     caps = write_audiocaps(tmp_path / "caps", names)

@@ -193,11 +193,12 @@ def test_ljspeech(tmp_path, caplog, clip):
 
 
 def test_any_folder_of_speech(tmp_path, caplog, clip):
-    for name in ("one/1.wav", "two/1.wav", "two/2.MP3"):
+    for name in ("one/1.wav", "two/1.wav", "two/2.MP3", "two/3.wav", "two/3.flac"):
         clip(tmp_path / "folder" / name)
     (tmp_path / "folder" / "notes.txt").write_text("no sound")
     manifest = speech.prepare(tmp_path / "folder", tmp_path / "m.csv")
-    assert list(manifest.ID) == ["one/1", "two/1", "two/2"]
+    names = ["one/1", "two/1", "two/2", "two/3.flac", "two/3.wav"]
+    assert list(manifest.ID) == list(read_manifest(tmp_path / "m.csv").ID) == names
     assert not caplog.text
     with pytest.raises(ManifestError, match="none: holds no recordings"):
         speech.prepare(tmp_path / "none", tmp_path / "n.csv")

@@ -120,6 +120,9 @@ def test_plain_values(yaml_file):
     [
         "decoder: !new:speechbrain_lmac.decoder.MaskDecoder {wide: 3}",
         "decoder: !new:speechbrain_lmac.decoder.MaskDecoder {classifier: mini}",
+        "decoder: !!int ''",
+        "decoder: !!float ''",
+        "decoder: !!bool foo",
     ],
 )
 def test_wrong_arguments(yaml_file, line):

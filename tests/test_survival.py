@@ -253,6 +253,10 @@ def test_nothing_can_be_read():
     [
         ({"loss": "paper"}, "loss from default to paper"),
         ({"l1": 77.0}, " to 77.0"),
+        (
+            {"objectives": "{default: {questions: {unlikely_share: 0.4}}}"},
+            "'unlikely_share': 0.4",
+        ),
         ({"masking_law": "linear"}, "masking_law from log to linear"),
         ({"seed": 2}, "seed from 1 to 2"),
         ({"decoder": "{width: 24, fine_width: 8}"}, "decoder from {"),

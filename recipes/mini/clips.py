@@ -1,8 +1,6 @@
 """The recordings that ``mini`` learns from, and mixtures with teacher targets."""
 
 import csv
-import json
-import logging
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -13,7 +11,6 @@ from tqdm import tqdm
 
 from speechbrain_lmac.audio import read
 
-logger = logging.getLogger(__name__)
 RATE, SAMPLES = 16000, 80000
 # UrbanSound8K's names for what ESC-50 calls otherwise
 SAME = {"dog bark": "dog", "engine idling": "engine"}
@@ -130,8 +127,8 @@ def sources(scenes, waves):
     return out / peak[:, None, None]
 
 
-def teacher_targets(scenes, waves, yamnet_path, cache):
-    """YAMNet's mean scores and embeddings of every scene, kept in a file.
+def teacher_targets(scenes, waves, yamnet_path):
+    """YAMNet's mean scores and embeddings of every scene.
 
     Arguments
     ---------
@@ -141,21 +138,12 @@ def teacher_targets(scenes, waves, yamnet_path, cache):
         From :func:`load_waveforms`.
     yamnet_path : str or Path
         The tflite file.
-    cache : Path
-        An npz file; made when it is not there, checked against the scenes when it is.
 
     Returns
     -------
-    scores, embeddings : torch.Tensor
-        [n, 521] and [n, 1024], float16.
+    list of torch.Tensor
+        Scores [n, 521] and embeddings [n, 1024], float16.
     """
-    cache = Path(cache)
-    key = json.dumps([len(scenes), float(scenes.sum()), waves.shape[1]])
-    if cache.exists():
-        kept = np.load(cache)
-        if str(kept["key"]) == key:
-            return tuple(torch.from_numpy(kept[k]) for k in ("scores", "embeddings"))
-        logger.warning("%s is of other scenes: made again", cache)
     yamnet = YAMNet(yamnet_path)
     scores = np.zeros((len(scenes), 521), np.float16)
     embeddings = np.zeros((len(scenes), 1024), np.float16)
@@ -163,5 +151,4 @@ def teacher_targets(scenes, waves, yamnet_path, cache):
         wav = sources(scenes[i : i + 1], waves)[0].sum(0).numpy()
         s, e = yamnet(wav)
         scores[i], embeddings[i] = s.mean(0), e.mean(0)
-    np.savez(cache, key=key, scores=scores, embeddings=embeddings)
-    return torch.from_numpy(scores), torch.from_numpy(embeddings)
+    return [torch.from_numpy(scores), torch.from_numpy(embeddings)]

@@ -17,6 +17,7 @@ from teachers import sentence_embeddings
 from train_audio import train_audio_tower
 from train_text import train_text_tower
 
+from speechbrain_lmac import atomic
 from speechbrain_lmac.checkpoint import save_mini
 from speechbrain_lmac.classifiers.mini import MiniCLAP
 from speechbrain_lmac.errors import exit_code
@@ -49,7 +50,8 @@ def cached(path, make, depends_on):
             return kept["value"]
         logger.warning("%s is of other settings: made again", path)
     value = make()
-    torch.save({"key": key, "value": value}, path)
+    with atomic.opened(path) as file:
+        torch.save({"key": key, "value": value}, file)
     return value
 
 
@@ -97,11 +99,11 @@ def make_mini(h):
     scenes = draw_scenes(
         h["scenes"], len(paths), len(h["speeds"]), h["pair_share"], h["seed"]
     )
-    scores, embeddings = teacher_targets(
-        scenes,
-        waves,
-        Path(h["data_folder"]) / "teacher" / "yamnet.tflite",
-        work / "teacher.npz",
+    yamnet = Path(h["data_folder"]) / "teacher" / "yamnet.tflite"
+    scores, embeddings = cached(
+        work / "teacher.pt",
+        lambda: teacher_targets(scenes, waves, yamnet),
+        [paths, h["speeds"], scenes.tolist(), yamnet.stat().st_size],
     )
 
     torch.manual_seed(h["seed"])  # the same start whatever stood in the work folder

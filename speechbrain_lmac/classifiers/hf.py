@@ -126,9 +126,13 @@ def _load(folder):
         pickle.UnpicklingError,
     )
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = AutoConfig.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{folder}: no config.json of a model; {_REMEDY}") from error
+        raise ConfigError(
+            f"{folder}: no config.json of a known model; {_REMEDY}"
+        ) from error
     if config.model_type != "clap":
         raise ConfigError(f"{folder}: a {config.model_type}, not a clap; {_REMEDY}")
     if config.audio_config.enable_fusion:
@@ -151,7 +155,7 @@ def _load(folder):
             f"{folder}: {len(wrong)} weights are missing or of another shape, such as "
             f"{wrong[0]}; {_REMEDY}"
         )
-    return network
+    return network.float()  # it comes in the type of the files
 
 
 @contextlib.contextmanager

@@ -78,6 +78,8 @@ def prepare_manifests(
             "train_csv"
         )
     if not (data_folder or train_csv or valid_csv):
+        if exclude_csv:
+            raise ConfigError("exclude_csv names recordings: give data_folder as well")
         synth.make_dataset(save_folder, clips_per_sound, seed)
         return
     for split, own, folds in (
@@ -166,10 +168,17 @@ def prepare_captioned(
     else:
         valid = _clotho_validation(clotho_folder, folder / "clotho_valid.csv")
     if valid is None:
+        if len(train) < 3:
+            raise ConfigError(
+                f"{len(train)} clips to train on are too few to hold some out for "
+                "validation: give valid_csv or esc50_folder"
+            )
         valid = train.sample(max(2, round(_HELD_OUT * len(train))), random_state=seed)
         train = train.drop(valid.index)
         logger.warning("%d training clips are held out for validation", len(valid))
     train = train.sample(frac=subset, random_state=seed).sort_index()
+    if train.empty:
+        raise ConfigError(f"subset {subset} leaves no clip to train on: give more")
     write_manifest(train, folder / "train.csv")
     write_manifest(valid, folder / "valid.csv")
 

@@ -1,5 +1,6 @@
 """Speech to contaminate clips with: LJSpeech (Ito and Johnson, 2017), or any folder."""
 
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +18,7 @@ def prepare(
     """Writes the manifest of recorded speech.
 
     Caption and label of every clip are "speech": what is said does not matter. The ID
-    is the file's place in the folder, without its suffix.
+    is the file's place in the folder, without its suffix where that tells it apart.
 
     Arguments
     ---------
@@ -57,9 +58,10 @@ def prepare(
         paths = sorted(path for path in every if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise ManifestError(f"{folder}: holds no recordings; check the folder")
-    clips = []
+    clips, stems = [], Counter(path.with_suffix("") for path in paths)
     for path in paths:
-        name = path.relative_to(folder).with_suffix("").as_posix()
+        short = path.with_suffix("")
+        name = (path if stems[short] > 1 else short).relative_to(folder).as_posix()
         name = name.removeprefix("wavs/")
         clips.append(Clip(path, ["speech"], _SPLIT, "speech", name))
     return build_manifest(clips, output, published, unreadable)
