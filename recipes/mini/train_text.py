@@ -91,7 +91,8 @@ def train_text_tower(sentences, targets, hparams, log_every=250):
         optimizer.step()
         schedule.step()
         if step % log_every == 0:
-            logger.info("step %d cosine %.4f relation %.5f", step, cosine, relation)
+            logged = step, cosine.item(), relation.item()
+            logger.info("step %d cosine %.4f relation %.5f", *logged)
     some = targets[:: max(1, len(targets) // 20000)].float()
     _, _, axes = torch.linalg.svd(some, full_matrices=False)
     with torch.no_grad():
