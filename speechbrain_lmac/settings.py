@@ -3,6 +3,7 @@
 import difflib
 import math
 import re
+from collections import Counter
 
 from hyperpyyaml import load_hyperpyyaml
 from ruamel.yaml import YAML, MappingNode, ScalarNode
@@ -55,17 +56,22 @@ def load_settings(hparams_file, overrides=""):
 
 
 def _check_given(overrides):
-    """An override without a value would be null, which is a choice to be written.
+    """Overrides that say nothing, or two things.
 
-    The seed is used while the yaml is loaded, so that it is looked at before.
+    One without a value would be null, which is a choice to be written. The seed is used
+    while the yaml is loaded, so that it is looked at before.
     """
     if isinstance(overrides, dict):
         given = dict(overrides)
     else:
         node = YAML().compose(overrides)
+        pairs = node.value if isinstance(node, MappingNode) else []
+        for key, count in Counter(key.value for key, _ in pairs).items():
+            if count > 1:
+                raise ConfigError(f"--{key} is given {count} times: give it once")
         given = {
             key.value: value.value if isinstance(value, ScalarNode) else "no number"
-            for key, value in (node.value if isinstance(node, MappingNode) else ())
+            for key, value in pairs
             if str(value.tag).startswith("tag:")  # unlike !name:
         }
     for key, value in given.items():

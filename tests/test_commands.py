@@ -113,6 +113,14 @@ def test_an_empty_override_is_refused(script):
             assert said == [f"error: {key} is empty: give it a value, or null"]
 
 
+def test_an_option_that_is_given_twice_is_refused(script):
+    for name, yaml in (("train.py", "lmac_zs_mini"), ("evaluate.py", "evaluate")):
+        given = ["--data_folder", "a", "--data_folder", "b"]
+        code, said = script(name, ROOT / "hparams" / f"{yaml}.yaml", *given)
+        assert code == 2
+        assert said == ["error: --data_folder is given 2 times: give it once"]
+
+
 def test_null_is_allowed(mini):
     given = f"data_folder: null\nclassifier_folder: {mini}"
     hparams = settings.load_settings(ROOT / "hparams" / "lmac_zs_mini.yaml", given)
